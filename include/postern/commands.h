@@ -1,0 +1,91 @@
+/*
+ * postern/commands.h - interface "control.commands" 1.0: what posternctl can ask of a module.
+ *
+ * A command is a row: its words, its arguments, its help, its function. posternctl learns the rows
+ * from the server, so that a module's commands appear by themselves. A function runs on a job
+ * thread, may block, and answers through host->call.
+ *
+ * An answer is one JSON value, built from the calls below: an object is shown as "key: value"
+ * lines, an array of objects as a table whose columns are the first object's keys.
+ *
+ * Change log
+ *   1.0  first version
+ */
+#ifndef POSTERN_COMMANDS_H
+#define POSTERN_COMMANDS_H
+
+#include <postern/module.h>
+
+#define PSTN_CONTROL_COMMANDS "control.commands"
+
+struct pstn_call;
+
+enum pstn_arg_kind {
+	PSTN_ARG_TEXT = 1, /* positional: posternctl mailbox show USER */
+	PSTN_ARG_NUMBER,   /* positional, decimal */
+	PSTN_ARG_FILE,     /* positional path or "-": arrives as an open descriptor */
+	PSTN_ARG_OPTION,   /* --name VALUE */
+	PSTN_ARG_SWITCH,   /* --name */
+	PSTN_ARG_SECRET,   /* asked for on the terminal without echo, or one line of standard input */
+	PSTN_ARG_INPUT     /* standard input, as an open descriptor; takes no word */
+};
+
+enum { PSTN_ARG_OPTIONAL = 1, PSTN_ARG_CONFIRM = 2 /* a secret: asked twice on a terminal */ };
+
+struct pstn_arg {
+	const char *name; /* NULL ends the array; "user", shown as USER */
+	uint32_t kind, flags;
+	const char *help;
+};
+
+enum {
+	PSTN_EACH_GENERATION = 1, /* ask every live worker and join the arrays */
+	PSTN_CHANGES = 2          /* alters something: needs the right to */
+};
+
+struct pstn_command {
+	const char *name; /* NULL ends the array; words with single spaces: "mailbox deliver" */
+	const char *help; /* one line */
+	const struct pstn_arg *args;
+	uint32_t flags;
+	uint32_t reserved;
+	void (*run)(void *inst, struct pstn_call *);
+};
+
+struct pstn_commands {
+	uint32_t size;
+	uint32_t command_size, arg_size; /* strides */
+	const struct pstn_command *rows;
+};
+
+/* host->call: on the thread that runs the command. */
+struct pstn_call_ops {
+	uint32_t size;
+	/* The value of a text, number, option or secret; NULL if not given. A switch: "" or NULL. */
+	const char *(*arg)(struct pstn_call *, const char *name);
+	/* The descriptor of a file or input argument, -1 if not given; closed by the core. If it is
+	 * a directory (a Maildir), it is one opened for reading, for openat(). */
+	int (*fd)(struct pstn_call *, const char *name);
+
+	/* Build the answer. key is NULL inside arrays and for the outermost value. */
+	void (*open_object)(struct pstn_call *, const char *key);
+	void (*open_array)(struct pstn_call *, const char *key);
+	void (*close)(struct pstn_call *);
+	void (*text)(struct pstn_call *, const char *key, const char *value);
+	void (*integer)(struct pstn_call *, const char *key, int64_t value);
+	void (*boolean)(struct pstn_call *, const char *key, bool value);
+	/* Raw octets as the whole answer (a message): goes to posternctl's standard output. Several
+	 * calls add up; not together with the ones above. */
+	void (*bytes)(struct pstn_call *, const void *bytes, size_t n);
+
+	/* Tell how far a long command is; total 0 = unknown. Shown on a terminal, cheap to call. */
+	void (*progress)(struct pstn_call *, uint64_t done, uint64_t total, const char *unit);
+	/* The command failed: what happened and what to do, as a sentence. Ends the answer. */
+	void (*fail)(struct pstn_call *, const char *fmt, ...) PSTN_PRINTF(2, 3);
+	/* posternctl went away or the worker has to stop: end soon, in order. */
+	bool (*cancelled)(struct pstn_call *);
+	/* Who asked: uid of the peer, and a name for the log. */
+	uint32_t (*uid)(struct pstn_call *);
+};
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * postern/directory.h - interface "accounts.directory" 1.0: who has a mailbox and may use what.
+ *
+ * Account names are compared without case and handed out in their canonical form, user@domain.
+ * An account's id is never used again, not even when an account of the same name is made later:
+ * what is stored under an id belongs to nobody else.
+ *
+ * Change log
+ *   1.0  first version
+ */
+#ifndef POSTERN_DIRECTORY_H
+#define POSTERN_DIRECTORY_H
+
+#include <postern/module.h>
+
+#define PSTN_ACCOUNTS_DIRECTORY "accounts.directory"
+
+#define PSTN_ACCOUNT_NAME_MAX 319 /* RFC 3696 erratum 1690: 64 + 1 + 254 */
+
+struct pstn_account {
+	uint64_t id;            /* never 0 */
+	uint32_t session_limit; /* simultaneous sessions over all services; 0 = no limit */
+	uint32_t reserved;
+	char name[PSTN_ACCOUNT_NAME_MAX + 1]; /* canonical */
+};
+
+struct pstn_directory {
+	uint32_t size;
+	/*
+	 * Check name and password for a service ("pop3"). PSTN_OK and *out; PSTN_E_DENIED (wrong,
+	 * unknown, disabled or not allowed to use the service: the client is not told which);
+	 * PSTN_E_TEMPORARY when it could not be checked. Name and password are copied; a password
+	 * copy is wiped when done. Credentials verified recently are answered at once, others take a
+	 * job; unknown names cost as much as wrong passwords. On the session's reactor.
+	 */
+	int (*verify)(void *inst, struct pstn_session *s, const char *service, const char *name,
+	              const char *password, struct pstn_account *out, pstn_done *done, void *arg);
+	/*
+	 * Find an account: PSTN_OK, PSTN_E_NOT_FOUND, PSTN_E_INVALID (not a name),
+	 * PSTN_E_TEMPORARY. May block: for job threads, commands and start-up.
+	 */
+	int (*lookup)(void *inst, const char *name, struct pstn_account *out);
+	/*
+	 * Call each(arg, account) for every account in name order until it returns false.
+	 * May block as lookup does.
+	 */
+	int (*each)(void *inst, bool (*each)(void *arg, const struct pstn_account *), void *arg);
+};
+
+#endif
