@@ -1,15 +1,17 @@
 /*
  * fake_host.h - a `struct pstn_host` without sockets, for unit tests of modules.
  *
- *	fake_begin();                                   a scratch directory, a clock, no memory in
- *use struct pstn_self *self = fake_self("pop3"); fake_need(self, 0, &table, inst); what
- *host->need(self, 0, ...) answers void *pop3 = module.start(self, fake_host(), &conf, err,
- *sizeof(err)); struct pstn_session *s = fake_connect(self, &service, pop3);     or
- *fake_session(self) fake_input(s, "STAT\r\n", 6);                   lines are cut, held back and
- *timed as for real fake_run_jobs();  fake_run();                   jobs run here, then completions;
- *fake_settle() CU_ASSERT_STRING_EQUAL(fake_output(s), "+OK 0 0\r\n");            does both until
- *all is quiet fake_close(s, "client closed");  module.stop(pop3); CU_ASSERT_EQUAL(fake_end(), 0);
- *counts what leaked or still waits, and says what
+ *	fake_begin();                                  a scratch directory, a clock, no memory in use
+ *	struct pstn_self *self = fake_self("pop3");
+ *	fake_need(self, 0, &table, inst);              what host->need(self, 0, ...) answers
+ *	void *pop3 = module.start(self, fake_host(), &conf, err, sizeof(err));
+ *	struct pstn_session *s = fake_connect(self, &service, pop3);     or fake_session(self)
+ *	fake_input(s, "STAT\r\n", 6);                  lines are cut, held back and timed as for real
+ *	fake_settle();                                 jobs, then completions, until all is quiet
+ *	CU_ASSERT_STRING_EQUAL(fake_output(s), "+OK 0 0\r\n");
+ *	fake_close(s, "client closed");
+ *	module.stop(pop3);
+ *	CU_ASSERT_EQUAL(fake_end(), 0);                counts what leaked or still waits, and says what
  *
  * The thread that calls fake_begin() is the reactor and the control thread in one. Misuse of the
  * table (posting twice, touching a closed session or one from a job, freeing what was not alloc'd)
