@@ -1,0 +1,33 @@
+/*
+ * store_private.h - what the parts of the store share: the environment and its transactions.
+ */
+#ifndef ACCOUNTS_STORE_PRIVATE_H
+#define ACCOUNTS_STORE_PRIVATE_H
+
+#include "store.h"
+
+#include <lmdb.h>
+
+struct store {
+	const struct pstn_host *host;
+	struct pstn_self *self;
+	MDB_env *env;
+	MDB_dbi meta, accounts, domains;
+	char path[4096];
+};
+
+int store_begin(struct store *, unsigned flags, MDB_txn **);
+/* Ends the transaction: commits if rc is 0. Turns LMDB's rc into a pstn_status and logs failures;
+ * a pstn_status below 0 that the caller already has goes through as it is. */
+int store_end(struct store *, MDB_txn *, int rc, const char *doing);
+MDB_val store_key(const char *text);
+void store_report(struct store *, int rc, const char *doing);
+
+/* meta's numbers */
+int store_number_get(struct store *, MDB_txn *, const char *key, uint64_t *value);
+int store_number_put(struct store *, MDB_txn *, const char *key, uint64_t value);
+
+/* In a write transaction: note that a domain has `by` accounts more. */
+int store_domain_count(struct store *, MDB_txn *, const char *account, int by, bool *new_domain);
+
+#endif

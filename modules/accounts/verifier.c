@@ -1,0 +1,175 @@
+/*
+ * verifier.c - which kinds of verifiers there are; crypt(3)'s are checked here.
+ */
+#include "verifier.h"
+
+#include "scram.h"
+
+#include <crypt.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+_Static_assert(sizeof(struct crypt_data) <= VERIFIER_SCRATCH, "crypt(3) works in the scratch");
+
+const char *const verifier_scheme_names[VERIFIER_SCHEMES + 1] = {"scram-sha-256", "yescrypt", NULL};
+
+static const char crypt64[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+static const char malformed[] = "is not a complete crypt(3) string";
+static const char too_costly[] = "would take too long or too much memory to check";
+
+/* Each checks the parameters after the prefix and moves *text behind them and their '$'. */
+
+/* j, log2 of the blocks, block size: "j9T". Up to 128 MiB, the ninth of the costs in crypt(5). */
+static const char *yescrypt_parameters(const char **text)
+{
+	const char *s = *text;
+
+	if (s[0] != 'j' || !s[1] || !strchr(crypt64, s[1]) || !s[2] || !strchr("5T", s[2]) ||
+	    s[3] != '$')
+		return malformed;
+	*text = s + 4;
+	return strchr("789ABC", s[1]) ? NULL : too_costly;
+}
+
+static const char *sha_parameters(const char **text)
+{
+	static const char rounds[] = "rounds=";
+	char *end;
+	unsigned long n;
+
+	if (strncmp(*text, rounds, sizeof(rounds) - 1) != 0)
+		return NULL;
+	*text += sizeof(rounds) - 1;
+	if (**text < '1' || **text > '9')
+		return malformed;
+	n = strtoul(*text, &end, 10);
+	if (*end != '$')
+		return malformed;
+	*text = end + 1;
+	return n < 1000 ? "has too few rounds" : n > 1000000 ? too_costly : NULL;
+}
+
+static const char *bcrypt_parameters(const char **text)
+{
+	const char *s = *text;
+	int cost;
+
+	if (s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' || s[2] != '$')
+		return malformed;
+	*text = s + 3;
+	cost = (s[0] - '0') * 10 + (s[1] - '0');
+	return cost < 4 ? "has too low a cost" : cost > 14 ? too_costly : NULL;
+}
+
+struct crypt_kind {
+	const char *prefix, *name;
+	const char *(*parameters)(const char **text);
+	unsigned salt_min, salt_max; /* characters; bcrypt's salt has no '$' behind it */
+	unsigned hash;
+};
+
+static const struct crypt_kind crypt_kinds[] = {
+    {"$y$", "yescrypt", yescrypt_parameters, 1, 86, 43},
+    {"$6$", "sha512crypt", sha_parameters, 1, 16, 86},
+    {"$5$", "sha256crypt", sha_parameters, 1, 16, 43},
+    {"$2b$", "bcrypt", bcrypt_parameters, 0, 0, 53},
+    {"$2y$", "bcrypt", bcrypt_parameters, 0, 0, 53},
+    {"$2a$", "bcrypt", bcrypt_parameters, 0, 0, 53},
+};
+
+static const struct crypt_kind *crypt_kind_of(const char *text)
+{
+	for (size_t i = 0; i < sizeof(crypt_kinds) / sizeof(crypt_kinds[0]); i++) {
+		if (strncmp(text, crypt_kinds[i].prefix, strlen(crypt_kinds[i].prefix)) == 0)
+			return &crypt_kinds[i];
+	}
+	return NULL;
+}
+
+static const char *crypt_refusal(const struct crypt_kind *kind, const char *text)
+{
+	const char *why;
+	size_t salt;
+
+	text += strlen(kind->prefix);
+	why = kind->parameters(&text);
+	if (why)
+		return why;
+	if (kind->salt_max) {
+		salt = strspn(text, crypt64);
+		if (salt < kind->salt_min || salt > kind->salt_max || text[salt] != '$')
+			return malformed;
+		text += salt + 1;
+	}
+	return strspn(text, crypt64) == kind->hash && text[kind->hash] == '\0' ? NULL : malformed;
+}
+
+const char *verifier_refusal(const char *text)
+{
+	const struct crypt_kind *kind = crypt_kind_of(text);
+
+	if (strnlen(text, VERIFIER_SIZE) >= VERIFIER_SIZE)
+		return "is too long";
+	if (kind)
+		return crypt_refusal(kind, text);
+	if (scram_is(text))
+		return scram_refusal(text);
+	return "is of a kind that is not accepted; use SCRAM-SHA-256$, $y$, $6$, $5$ or $2b$";
+}
+
+const char *verifier_kind(const char *text)
+{
+	const struct crypt_kind *kind = crypt_kind_of(text);
+
+	return kind ? kind->name : scram_is(text) ? "scram-sha-256" : "unknown";
+}
+
+static int crypt_check(const char *text, const char *password, void *scratch)
+{
+	const char *made;
+	size_t length = strlen(text);
+	int right = -1;
+
+	made = crypt_rn(password, text, scratch, (int)sizeof(struct crypt_data));
+	if (made && *made != '*')
+		right = strlen(made) == length && CRYPTO_memcmp(made, text, length) == 0;
+	explicit_bzero(scratch, VERIFIER_SCRATCH);
+	return right;
+}
+
+int verifier_check(const char *text, const char *password, void *scratch)
+{
+	if (verifier_refusal(text))
+		return -1;
+	return scram_is(text) ? scram_check(text, password) : crypt_check(text, password, scratch);
+}
+
+static int yescrypt_make(const char *password, char *out, void *scratch)
+{
+	char random[16], setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	const char *made;
+	int result = -1;
+
+	if (getentropy(random, sizeof(random)) != 0 ||
+	    !crypt_gensalt_rn("$y$", 0, random, sizeof(random), setting, sizeof(setting)))
+		return -1;
+	made = crypt_rn(password, setting, scratch, (int)sizeof(struct crypt_data));
+	if (made && *made != '*') {
+		memcpy(out, made, strlen(made) + 1);
+		result = 0;
+	}
+	explicit_bzero(scratch, VERIFIER_SCRATCH);
+	return result;
+}
+
+int verifier_make(enum verifier_scheme scheme, unsigned iterations, const char *password, char *out,
+		  void *scratch)
+{
+	return scheme == VERIFIER_YESCRYPT ? yescrypt_make(password, out, scratch)
+					   : scram_make(iterations, password, out);
+}
