@@ -1,0 +1,178 @@
+/*
+ * posternctl_table.c - the server's table of commands: asking for it, finding in it.
+ */
+#include "posternctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD_MAX 63 /* octets of a word that are compared for likeness */
+
+const char *ctl_string(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
+bool ctl_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+bool ctl_is_kind(const json_t *arg, const char *kind)
+{
+	return strcmp(ctl_string(arg, "kind"), kind) == 0;
+}
+
+bool ctl_learn(struct ctl *ctl)
+{
+	bool raw = false;
+
+	ctl->table = ctl_request(ctl, &(struct ctl_request){.command = "help"}, &raw);
+	if (ctl->table && !json_is_array(ctl->table)) {
+		ctl_error("the server's table of commands is not understood");
+		return false;
+	}
+	return ctl->table;
+}
+
+/* How many of the words a command's name is; 0: they do not begin with it. */
+static int match(const char *name, char *const *words, int n)
+{
+	for (int i = 0; i < n; i++) {
+		size_t length = strcspn(name, " ");
+
+		if (strlen(words[i]) != length || strncmp(words[i], name, length) != 0)
+			return 0;
+		name += length;
+		if (*name == '\0')
+			return i + 1;
+		name++;
+	}
+	return 0;
+}
+
+const json_t *ctl_find(const struct ctl *ctl, int *used)
+{
+	const json_t *best = NULL;
+	size_t i;
+	json_t *command;
+
+	*used = 0;
+	json_array_foreach(ctl->table, i, command)
+	{
+		int n = match(ctl_string(command, "name"), ctl->words, ctl->nwords);
+
+		if (n > *used) {
+			*used = n;
+			best = command;
+		}
+	}
+	return best;
+}
+
+/* ---- nearest ---- */
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+size_t ctl_distance(const char *a, const char *b)
+{
+	size_t row[WORD_MAX + 1], na = strnlen(a, WORD_MAX), nb = strnlen(b, WORD_MAX);
+
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= na; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= nb; j++) {
+			size_t above = row[j];
+
+			row[j] =
+			    smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[nb];
+}
+
+/* As many of the words as the name has, joined by spaces. */
+static void join_words(const struct ctl *ctl, const char *name, char *out, size_t n)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < ctl->nwords && at < n; i++) {
+		at += (size_t)snprintf(out + at, n - at, "%s%s", i ? " " : "", ctl->words[i]);
+		name = strchr(name, ' ');
+		if (!name)
+			break;
+		name++;
+	}
+}
+
+static const char *nearest(const struct ctl *ctl)
+{
+	const char *best = NULL;
+	size_t least = 0, i;
+	json_t *command;
+
+	json_array_foreach(ctl->table, i, command)
+	{
+		const char *name = ctl_string(command, "name");
+		char said[WORD_MAX + 1];
+		size_t distance;
+
+		join_words(ctl, name, said, sizeof(said));
+		distance = ctl_distance(said, name);
+		if (distance <= 1 + strlen(name) / 3 && (!best || distance < least)) {
+			best = name;
+			least = distance;
+		}
+	}
+	return best;
+}
+
+/* "mailbox" alone: what can follow it. */
+static bool list_longer(const struct ctl *ctl)
+{
+	const char *word = ctl->words[0];
+	bool any = false;
+	size_t i;
+	json_t *command;
+
+	json_array_foreach(ctl->table, i, command)
+	{
+		const char *name = ctl_string(command, "name");
+		size_t length = strlen(word);
+
+		if (strncmp(name, word, length) != 0 || name[length] != ' ')
+			continue;
+		if (!any)
+			ctl_error("%s takes one more word:", word);
+		any = true;
+		fputs("  ", stderr);
+		ctl_usage_line(stderr, command);
+	}
+	return any;
+}
+
+int ctl_unknown(const struct ctl *ctl)
+{
+	const char *near = nearest(ctl);
+
+	if (near)
+		ctl_error("there is no command \"%s%s%s\"; did you mean \"%s\"?", ctl->words[0],
+			  ctl->nwords > 1 ? " " : "", ctl->nwords > 1 ? ctl->words[1] : "", near);
+	else if (!list_longer(ctl))
+		ctl_error("there is no command \"%s\"; \"posternctl help\" lists them",
+			  ctl->words[0]);
+	return EXIT_USAGE;
+}
