@@ -30,7 +30,7 @@ struct timer {
 	uint64_t due;
 	void (*fire)(struct timer *);
 };
-void timer_set(struct reactor *, struct timer *, uint64_t ms);
+void timer_set(struct reactor *, struct timer *, uint64_t ms); /* moves one that is set */
 void timer_clear(struct timer *);
 
 /* ---- the set of reactors of a worker; on the control thread ---- */
@@ -39,6 +39,8 @@ struct reactors_limits {
 	unsigned count;        /* threads */
 	uint64_t max_sessions; /* over all of them */
 	uint64_t output_limit; /* see server_conf */
+	unsigned generation;   /* part of session ids */
+	uint64_t (*clock)(void); /* milliseconds; NULL: the monotonic clock. Tests drive their own */
 };
 struct reactors *reactors_start(const struct reactors_limits *, char *err, size_t errlen);
 /* Begin to accept on fd for a service instance (its offer's table is svc). fd stays the caller's;
@@ -52,7 +54,10 @@ bool reactors_pulse(struct reactors *);
 /* End sessions: those in between commands at once, others when their command is answered; then,
  * at the second call (or `now`), all. */
 void reactors_end_sessions(struct reactors *, bool now);
-void reactors_stop(struct reactors **); /* joins; sessions still there are closed */
+/* Closes the sessions still there, joins. The order at the end of a worker, so that nothing is
+ * posted to a reactor that is no more: reactors_unlisten(), reactors_end_sessions() until there are
+ * none, jobs_stop(), reactors_stop(), instances_stop(). */
+void reactors_stop(struct reactors **);
 
 /* A row of `posternctl sessions`; strings valid during the call only. */
 struct session_info {

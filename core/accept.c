@@ -1,0 +1,213 @@
+/*
+ * accept.c - a reactor takes connections from the listening sockets that all reactors share.
+ *
+ * EPOLLEXCLUSIVE keeps a connection from waking every reactor. A reactor takes one connection per
+ * wake-up and more, up to a bound, only while connections keep coming: so the last accept4() that
+ * finds nothing is not paid by the lone client. When there are no descriptors or no memory left the
+ * listener rests for a moment instead of spinning; the descriptor held in reserve tells the client
+ * at the head of the queue why.
+ */
+#include "runtime.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	BATCH_MAX = 64,
+	REST_MS = 100,
+	COMPLAIN_MS = 10 * 1000 /* at most one event of a kind per listener in this time */
+};
+
+struct complaint {
+	uint64_t next; /* not before */
+	uint64_t times;
+};
+
+struct listener {
+	struct watch watch; /* first */
+	struct reactor *reactor;
+	struct listening *listening;
+	struct listener *next;
+	struct timer rest;
+	unsigned batch;
+	struct complaint full, exhausted;
+};
+
+static int watch(struct listener *l, int op)
+{
+	return reactor_watch(l->reactor, op, l->listening->fd, EPOLLIN | EPOLLEXCLUSIVE, &l->watch);
+}
+
+/* ---- when it does not work ------------------------------------------------------------------- */
+
+static void complain(struct listener *l, struct complaint *c, const char *event, const char *why)
+{
+	c->times++;
+	if (l->reactor->now < c->next)
+		return;
+	CORE_EVENT(PSTN_WARNING, event, PSTN_S("listener", l->listening->address),
+		   PSTN_S("why", why), PSTN_U("times", c->times));
+	*c = (struct complaint){.next = l->reactor->now + COMPLAIN_MS};
+}
+
+/* One line, if the kernel takes it at once; nobody waits for a client that is turned away. */
+static void refuse(const struct listener *l, int fd)
+{
+	const char *line = l->listening->service->refusal;
+
+	if (line && send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		errno = 0;
+	close(fd);
+}
+
+static void rest(struct listener *l)
+{
+	watch(l, EPOLL_CTL_DEL);
+	timer_set(l->reactor, &l->rest, REST_MS);
+}
+
+static void rested(struct timer *t)
+{
+	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, rest));
+
+	if (watch(l, EPOLL_CTL_ADD) < 0)
+		timer_set(l->reactor, &l->rest, REST_MS);
+}
+
+/* Turns one client away with the descriptor in reserve. */
+static void refuse_with_reserve(struct listener *l)
+{
+	struct reactor *r = l->reactor;
+	int fd;
+
+	if (r->reserve >= 0)
+		close(r->reserve);
+	fd = accept4(l->listening->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		refuse(l, fd);
+	r->reserve = eventfd(0, EFD_CLOEXEC);
+}
+
+static void exhausted(struct listener *l, int error)
+{
+	complain(l, &l->exhausted, "accept_failed", strerror(error));
+	if (error == EMFILE)
+		refuse_with_reserve(l);
+	rest(l);
+}
+
+/* ---- when it does ---------------------------------------------------------------------------- */
+
+static struct session_peer peer_of(const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+	struct session_peer peer = {.family = from->ss_family};
+
+	if (from->ss_family == AF_INET) {
+		peer.in = in->sin_addr;
+		peer.port = ntohs(in->sin_port);
+	} else if (from->ss_family == AF_INET6) {
+		peer.in6 = in6->sin6_addr;
+		peer.port = ntohs(in6->sin6_port);
+	}
+	return peer;
+}
+
+static void admit(struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct reactors *all = l->reactor->all;
+	struct session_peer peer = peer_of(from);
+
+	if (atomic_fetch_add(&all->sessions, 1) >= all->limits.max_sessions) {
+		atomic_fetch_sub(&all->sessions, 1);
+		complain(l, &l->full, "client_refused", "max_sessions reached");
+		refuse(l, fd);
+		return;
+	}
+	session_start(l->reactor, l->listening, fd, &peer);
+}
+
+/* False: no more now. */
+static bool accept_one(struct listener *l)
+{
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+	socklen_t length = sizeof(from);
+	int fd = accept4(l->listening->fd, (struct sockaddr *)&from, &length,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		admit(l, fd, &from);
+		return true;
+	}
+	switch (errno) {
+	case EAGAIN:
+		return false;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		exhausted(l, errno);
+		return false;
+	default:
+		/* That connection is broken already (ECONNABORTED and the network's own errors);
+		 * the next one need not be. */
+		return true;
+	}
+}
+
+static void ready(struct watch *w, uint32_t events)
+{
+	struct listener *l = (struct listener *)w;
+	unsigned n = 0;
+
+	(void)events;
+	while (n < l->batch && accept_one(l))
+		n++;
+	if (n < l->batch)
+		l->batch = 1;
+	else if (l->batch < BATCH_MAX)
+		l->batch *= 2;
+}
+
+/* ---- beginning and ending -------------------------------------------------------------------- */
+
+int accept_start(struct reactor *r, struct listening *listening)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return -1;
+	*l = (struct listener){.watch.ready = ready,
+			       .reactor = r,
+			       .listening = listening,
+			       .next = r->listeners,
+			       .rest.fire = rested,
+			       .batch = 1};
+	if (watch(l, EPOLL_CTL_ADD) < 0) {
+		free(l);
+		return -1;
+	}
+	r->listeners = l;
+	return 0;
+}
+
+void accept_stop(struct reactor *r)
+{
+	while (r->listeners) {
+		struct listener *l = r->listeners;
+
+		r->listeners = l->next;
+		if (l->rest.prev)
+			timer_clear(&l->rest);
+		else
+			watch(l, EPOLL_CTL_DEL);
+		reactor_bury(r, &l->watch);
+	}
+}
