@@ -37,6 +37,8 @@ void fake_log_add(struct pstn_self *self, struct pstn_session *s, int level, con
 {
 	if (level < PSTN_CRITICAL || level > PSTN_PROTOCOL)
 		fake_die("event %s has level %d, which there is not", event, level);
+	if (s)
+		fake_session_check(s, "log with a session");
 	if (level > wanted)
 		return;
 	struct fake_event *e = fake_must(calloc(1, sizeof(*e)));
