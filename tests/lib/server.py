@@ -27,6 +27,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -282,6 +283,37 @@ def _hide(text):
     return "PASS ***" if text.upper().startswith("PASS ") else text
 
 
+class Notifications(threading.Thread):
+    """What the supervisor tells its service manager, read as it comes: (seconds, line)."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        path.unlink(missing_ok=True)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(str(path))
+        path.chmod(0o777)
+        self.lines = []
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                text = self.sock.recv(8192).decode(errors="replace")
+                if not text:
+                    return
+                self.lines += [(time.monotonic(), line) for line in text.split("\n")]
+
+    def count(self, line):
+        return sum(1 for _, seen in list(self.lines) if seen == line)
+
+    def close(self):
+        # an empty datagram to itself ends the reading
+        with contextlib.suppress(OSError):
+            self.sock.sendto(b"", self.sock.getsockname())
+        self.join(1)
+        self.sock.close()
+
+
 # ---- the daemon ---------------------------------------------------------------------------------
 
 DEFAULT_USER = "nobody"  # whom a worker becomes when the scene runs as root
@@ -304,6 +336,7 @@ class Server:
         self.output_file = self.scratch / "output"
         self.single = single
         self.process = None
+        self.notifications = Notifications(self.scratch / "notify")
         self.daemon = self.scratch / "bin" / "posternd"
         self.control = self.build.program("posternctl")
         self.environment = {}
@@ -380,18 +413,16 @@ class Server:
     def start(self, *options, wrapper=(), ready=True, seconds=30.0):
         """Start in the foreground and wait until the daemon says READY=1."""
         check(self.process is None, "already started")
-        notify = self._notify_socket()
-        environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": notify.getsockname()}
+        environment = {**os.environ, **self.environment,
+                       "NOTIFY_SOCKET": str(self.scratch / "notify")}
+        before = self.notifications.count("READY=1")
         with open(self.output_file, "ab") as output:
             self.process = subprocess.Popen(
                 [*map(str, wrapper), *self.command_line(*options)], stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, cwd=self.scratch, env=environment,
                 start_new_session=True)
-        try:
-            if ready:
-                self._wait_ready(notify, seconds * SLOW)
-        finally:
-            notify.close()
+        if ready:
+            self.wait_ready(before, seconds)
         return self
 
     def run(self, *options, seconds=30.0):
@@ -401,26 +432,18 @@ class Server:
                               errors="replace", timeout=seconds * SLOW, cwd=self.scratch,
                               env={**os.environ, **self.environment})
 
-    def _notify_socket(self):
-        path = self.scratch / "notify"
-        path.unlink(missing_ok=True)
-        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify.bind(str(path))
-        path.chmod(0o777)
-        notify.settimeout(0.05)
-        return notify
-
-    def _wait_ready(self, notify, seconds):
-        end = time.monotonic() + seconds
+    def wait_ready(self, before=0, seconds=30.0):
+        """Wait for a READY=1 beyond the first `before` of them (start, or a reload)."""
+        end = time.monotonic() + seconds * SLOW
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise Failure(f"posternd ended with {self.process.returncode} before it was ready")
-            with contextlib.suppress(socket.timeout):
-                if b"READY=1" in notify.recv(4096).split(b"\n"):
-                    return
-            if not self.build.has("HAVE_SYSTEMD") and self._greets():
+            if self.notifications.count("READY=1") > before:
                 return
-        raise Failure(f"posternd was not ready within {seconds:g} s")
+            if before == 0 and not self.build.has("HAVE_SYSTEMD") and self._greets():
+                return
+            time.sleep(0.005)
+        raise Failure(f"posternd was not ready within {seconds * SLOW:g} s")
 
     def _greets(self):
         with contextlib.suppress(OSError, Failure):
@@ -471,6 +494,7 @@ class Server:
             self.process.kill()
             self.process.wait()
         self._end(members)
+        self.notifications.close()
         if os.environ.get("POSTERN_KEEP"):
             print(f"kept: {self.scratch}")
         else:
