@@ -1,0 +1,449 @@
+/*
+ * conf_parse.c - the YAML of one file to nodes, and sentences for what is not YAML.
+ *
+ * Postern takes a plain subset: one document, mappings with plain keys, lists, one-line values.
+ * Anchors, aliases, tags and values that run over lines are refused: in a configuration they are
+ * nearly always a slip (a missing quote, a wrong indentation), and refusing them names the line.
+ */
+#include "config.h"
+
+#include "conf_parse.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#define DEPTH_MAX 32
+#define NODES_MAX 50000
+#define MENDS_MAX 60
+#define KEY_MAX   256
+#define VALUE_MAX 16384
+
+struct parse {
+	struct conf_source *source;
+	struct reports *reports;
+	yaml_parser_t parser;
+	unsigned nodes;
+	/* The syntax error that ended this attempt. */
+	bool failed;
+	bool hopeless; /* no sense in mending */
+	bool indentation;
+	unsigned line, last_line; /* to be mended; flows: up to last_line */
+	/* The last quoted value, if it runs over lines: often a quotation mark that is not closed.
+	 */
+	yaml_mark_t quote_begin, quote_end;
+};
+
+static struct conf_node *build(struct parse *, const yaml_event_t *, unsigned depth);
+
+static struct place place_of(const struct parse *p, const yaml_mark_t *mark)
+{
+	return conf_source_place(p->source, mark->line, mark->column);
+}
+
+/* ---- sentences for syntax errors --------------------------------------------------------------
+ */
+
+static void fault(struct parse *p, const yaml_mark_t *mark, unsigned last_line, const char *fmt,
+		  ...) PSTN_PRINTF(4, 5);
+
+static void fault(struct parse *p, const yaml_mark_t *mark, unsigned last_line, const char *fmt,
+		  ...)
+{
+	struct place place = place_of(p, mark);
+	char text[256];
+	va_list ap;
+
+	p->failed = true;
+	p->line = place.line;
+	p->last_line = last_line > place.line ? last_line : place.line;
+	if (place.line > p->source->nlines) { /* the end of the file */
+		p->hopeless = p->source->nlines == 0;
+		p->line = p->last_line = p->source->nlines;
+	}
+	unsigned index = p->line ? p->line - 1 : 0;
+	if (p->hopeless || p->source->suspect[index] || p->source->states[index] != LINE_AS_WRITTEN)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	report_error(p->reports, place, "%s", text);
+}
+
+static bool says(const char *where, const char *what)
+{
+	return where && strstr(where, what);
+}
+
+/* A sentence for the commonest of libyaml's problems; NULL: its own words will do. */
+static const char *sentence(const char *problem)
+{
+	static const struct {
+		const char *problem, *sentence;
+	} table[] = {
+	    {"found character that cannot start",
+	     "a value cannot begin with this character: put it in quotes"},
+	    {"alphabetic or numeric", "a value that begins with * or & has to be put in quotes"},
+	    {"unknown escape character",
+	     "an unknown \\ escape: use single quotes, in which \\ stands for itself"},
+	    {"expected hexdecimal",
+	     "a \\ escape without its hexadecimal digits: use single quotes"},
+	    {"block sequence entries",
+	     "a list item is not expected here: items go on their own lines below the key"},
+	    {"expected '-' indicator", "expected a list item (\"- value\") here"},
+	    {"<document start>", "expected \"key: value\" at the left margin"},
+	    {"could not find expected directive", "an unknown % line: put the value in quotes"},
+	    {"undefined tag handle", "a value that begins with ! has to be put in quotes"},
+	    {"comment or line break", "expected nothing more on this line"},
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (says(problem, table[i].problem))
+			return table[i].sentence;
+	return NULL;
+}
+
+static bool open_quote_is_to_blame(const struct parse *p)
+{
+	return p->quote_end.line > p->quote_begin.line &&
+	       p->parser.problem_mark.line >= p->quote_begin.line &&
+	       p->parser.problem_mark.line <= p->quote_end.line + 1;
+}
+
+static void misplaced(struct parse *p, const char *otherwise)
+{
+	unsigned line = (unsigned)p->parser.problem_mark.line + 1;
+
+	if (line <= p->source->nlines && !conf_source_indent_fits(p->source, line)) {
+		p->indentation = true;
+		fault(p, &p->parser.problem_mark, 0,
+		      "the indentation of this line fits no line above it");
+	} else {
+		fault(p, &p->parser.problem_mark, 0, "%s", otherwise);
+	}
+}
+
+static void syntax_error(struct parse *p)
+{
+	yaml_parser_t *y = &p->parser;
+	const yaml_mark_t *here = &y->problem_mark;
+
+	if (y->error == YAML_MEMORY_ERROR)
+		arena_must(NULL);
+	if (open_quote_is_to_blame(p))
+		fault(p, &p->quote_begin, 0,
+		      "the quotation mark opened here is not closed on its line");
+	else if (says(y->context, "quoted scalar") && says(y->problem, "end of stream"))
+		fault(p, &y->context_mark, 0, "the quotation mark opened here is never closed");
+	else if (says(y->context, "simple key"))
+		fault(p, &y->context_mark, 0,
+		      "expected \"key: value\": the colon, or the space after it, is missing");
+	else if (says(y->context, "flow"))
+		fault(p, &y->context_mark, (unsigned)here->line + 1,
+		      "the %s is not closed, or a comma is missing (line %zu)",
+		      says(y->context, "sequence") ? "list that begins here with ["
+						   : "mapping that begins here with {",
+		      here->line + 1);
+	else if (says(y->problem, "mapping values are not allowed"))
+		misplaced(p, "a second \": \" in one value: put the value in quotes");
+	else if (says(y->problem, "expected key"))
+		misplaced(p, "expected \"key: value\" and nothing more on this line");
+	else
+		fault(p, here, 0, "%s%s", sentence(y->problem) ? "" : "not valid YAML: ",
+		      sentence(y->problem) ? sentence(y->problem) : y->problem);
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------
+ */
+
+static bool next_event(struct parse *p, yaml_event_t *event)
+{
+	if (p->failed)
+		return false;
+	if (yaml_parser_parse(&p->parser, event))
+		return true;
+	syntax_error(p);
+	return false;
+}
+
+static void refuse_extras(struct parse *p, const struct place *place, const yaml_char_t *anchor,
+			  const yaml_char_t *tag)
+{
+	if (anchor)
+		report_error(p->reports, *place,
+			     "an anchor (&%s): anchors are not supported; write the value out",
+			     (const char *)anchor);
+	if (tag)
+		report_error(p->reports, *place,
+			     "a tag (%s): tags are not supported; leave it away",
+			     (const char *)tag);
+}
+
+static bool runs_over_lines(const yaml_event_t *e)
+{
+	yaml_scalar_style_t style = e->data.scalar.style;
+
+	return e->end_mark.line > e->start_mark.line && style != YAML_LITERAL_SCALAR_STYLE &&
+	       style != YAML_FOLDED_SCALAR_STYLE;
+}
+
+static void over_lines(struct parse *p, const yaml_event_t *e)
+{
+	bool quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	yaml_mark_t second = {.line = e->start_mark.line + 1};
+
+	if (quoted) {
+		fault(p, &e->start_mark, 0,
+		      "the quotation mark opened here is not closed on its line");
+		return;
+	}
+	while (second.line < e->end_mark.line &&
+	       !p->source->lines[second.line][strspn(p->source->lines[second.line], " ")])
+		second.line++;
+	second.column = conf_source_indent(p->source, (unsigned)second.line + 1);
+	p->indentation = true;
+	fault(p, &second, 0,
+	      "expected \"key: value\"; this line would continue the value of line "
+	      "%zu: a colon is missing, or the indentation is wrong",
+	      e->start_mark.line + 1);
+}
+
+static struct conf_node *build_text(struct parse *p, const yaml_event_t *e, struct place place)
+{
+	const char *text = (const char *)e->data.scalar.value;
+	size_t length = e->data.scalar.length;
+	yaml_scalar_style_t style = e->data.scalar.style;
+
+	if (style != YAML_PLAIN_SCALAR_STYLE && runs_over_lines(e)) {
+		p->quote_begin = e->start_mark;
+		p->quote_end = e->end_mark;
+	}
+	struct conf_node *node = conf_node_new(p->source->arena, CONF_TEXT, place);
+	node->quoted = style != YAML_PLAIN_SCALAR_STYLE;
+	node->broken = p->source->states[place.line - 1] == LINE_KEY_ONLY;
+	if (length > VALUE_MAX || strlen(text) != length) {
+		report_error(p->reports, place, "a value %s",
+			     length > VALUE_MAX ? "of more than 16 KiB" : "with a NUL in it");
+		node->broken = true;
+		length = 0;
+	}
+	node->text = arena_strndup(p->source->arena, text, length);
+	return node;
+}
+
+static struct conf_node *build_list(struct parse *p, struct place place, unsigned depth)
+{
+	struct conf_node *list = conf_node_new(p->source->arena, CONF_LIST, place);
+	yaml_event_t event;
+
+	while (next_event(p, &event)) {
+		bool end = event.type == YAML_SEQUENCE_END_EVENT;
+		struct conf_node *item = end ? NULL : build(p, &event, depth + 1);
+		yaml_event_delete(&event);
+		if (end || !item)
+			break;
+		conf_node_add(list, item);
+	}
+	return list;
+}
+
+/* The key as text; NULL (reported) if it is none. */
+static const char *build_key(struct parse *p, const yaml_event_t *e, struct place place)
+{
+	if (e->type != YAML_SCALAR_EVENT) {
+		report_error(p->reports, place, "a key has to be a plain name");
+		return NULL;
+	}
+	refuse_extras(p, &place, e->data.scalar.anchor, e->data.scalar.tag);
+	if (runs_over_lines(e)) {
+		over_lines(p, e);
+		return NULL;
+	}
+	const char *text = (const char *)e->data.scalar.value;
+	if (!e->data.scalar.length || e->data.scalar.length > KEY_MAX ||
+	    strlen(text) != e->data.scalar.length) {
+		report_error(p->reports, place, "a key has to be a plain name");
+		return NULL;
+	}
+	return arena_strdup(p->source->arena, text);
+}
+
+static void add_entry(struct parse *p, struct conf_node *map, const char *key, struct place place,
+		      struct conf_node *value)
+{
+	struct conf_node *there = conf_node_find(map, key);
+
+	value->key = key;
+	value->key_place = place;
+	if (!there) {
+		conf_node_add(map, value);
+		return;
+	}
+	report_error(p->reports, place, "%s is set here and in line %u: remove one of them", key,
+		     there->key_place.line);
+}
+
+static bool build_entry(struct parse *p, struct conf_node *map, const yaml_event_t *key_event,
+			unsigned depth)
+{
+	struct place place = place_of(p, &key_event->start_mark);
+	const char *key = build_key(p, key_event, place);
+	yaml_event_t event;
+
+	if (key_event->type != YAML_SCALAR_EVENT && !build(p, key_event, depth))
+		return false;
+	if (!next_event(p, &event))
+		return false;
+	struct conf_node *value = build(p, &event, depth);
+	yaml_event_delete(&event);
+	if (value && key)
+		add_entry(p, map, key, place, value);
+	return value != NULL;
+}
+
+static struct conf_node *build_map(struct parse *p, struct place place, unsigned depth)
+{
+	struct conf_node *map = conf_node_new(p->source->arena, CONF_MAP, place);
+	yaml_event_t event;
+
+	while (next_event(p, &event)) {
+		bool more =
+		    event.type != YAML_MAPPING_END_EVENT && build_entry(p, map, &event, depth + 1);
+		yaml_event_delete(&event);
+		if (!more)
+			break;
+	}
+	return map;
+}
+
+static struct conf_node *build_alias(struct parse *p, const yaml_event_t *e, struct place place)
+{
+	report_error(p->reports, place,
+		     "an alias (*%s): aliases are not supported; write the value out, and put a "
+		     "value that begins with * in quotes",
+		     (const char *)e->data.alias.anchor);
+	struct conf_node *node = conf_node_new(p->source->arena, CONF_TEXT, place);
+	node->text = "";
+	node->broken = true;
+	return node;
+}
+
+/* NULL: this attempt is over. */
+static struct conf_node *build(struct parse *p, const yaml_event_t *e, unsigned depth)
+{
+	struct place place = place_of(p, &e->start_mark);
+
+	if (depth > DEPTH_MAX || ++p->nodes > NODES_MAX) {
+		report_error(p->reports, place,
+			     "more than %d levels or %d values: no configuration", DEPTH_MAX,
+			     NODES_MAX);
+		p->failed = p->hopeless = true;
+		return NULL;
+	}
+	switch (e->type) {
+	case YAML_SCALAR_EVENT:
+		refuse_extras(p, &place, e->data.scalar.anchor, e->data.scalar.tag);
+		if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && runs_over_lines(e)) {
+			over_lines(p, e);
+			return NULL;
+		}
+		return build_text(p, e, place);
+	case YAML_SEQUENCE_START_EVENT:
+		refuse_extras(p, &place, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+		return build_list(p, place, depth);
+	case YAML_MAPPING_START_EVENT:
+		refuse_extras(p, &place, e->data.mapping_start.anchor, e->data.mapping_start.tag);
+		return build_map(p, place, depth);
+	case YAML_ALIAS_EVENT:
+		return build_alias(p, e, place);
+	default:
+		p->failed = p->hopeless = true;
+		return NULL;
+	}
+}
+
+/* ---- documents and attempts -------------------------------------------------------------------
+ */
+
+static struct conf_node *parse_stream(struct parse *p)
+{
+	struct conf_node *root = NULL;
+	yaml_event_t event;
+	bool end = false;
+
+	while (!end && next_event(p, &event)) {
+		end = event.type == YAML_STREAM_END_EVENT;
+		if (event.type == YAML_DOCUMENT_START_EVENT && root) {
+			report_error(p->reports, place_of(p, &event.start_mark),
+				     "a second document (---): one file holds one");
+			end = true;
+		} else if (event.type == YAML_SCALAR_EVENT ||
+			   event.type == YAML_SEQUENCE_START_EVENT ||
+			   event.type == YAML_MAPPING_START_EVENT ||
+			   event.type == YAML_ALIAS_EVENT) {
+			root = build(p, &event, 0);
+		}
+		yaml_event_delete(&event);
+	}
+	return root;
+}
+
+static struct conf_node *attempt(struct parse *p)
+{
+	size_t size;
+	char *text = conf_source_text(p->source, &size);
+
+	if (!yaml_parser_initialize(&p->parser))
+		arena_must(NULL);
+	yaml_parser_set_encoding(&p->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&p->parser, (const unsigned char *)text, size);
+	struct conf_node *root = parse_stream(p);
+	yaml_parser_delete(&p->parser);
+	free(text);
+	return root;
+}
+
+static bool mend(struct parse *p)
+{
+	bool mended = conf_source_mend(p->source, p->line, p->indentation);
+
+	if (mended && p->last_line > p->line)
+		conf_source_blank_below(p->source, p->line, p->last_line);
+	return mended;
+}
+
+static bool lost_lines(const struct conf_source *source)
+{
+	return memchr(source->states, LINE_BLANK, source->nlines) != NULL;
+}
+
+struct conf_node *conf_parse(struct conf_source *source, struct reports *reports)
+{
+	struct conf_node *root = NULL;
+	unsigned tries = 0;
+	bool again = true;
+
+	while (again) {
+		struct parse p = {.source = source, .reports = reports};
+		root = attempt(&p);
+		again = p.failed && !p.hopeless && mend(&p);
+		if (again && ++tries > MENDS_MAX) {
+			report_error(reports, (struct place){source->path, p.line, 0},
+				     "too many syntax errors; the rest of the file was not read");
+			return NULL;
+		}
+	}
+	if (root && root->kind == CONF_MAP) {
+		root->broken = lost_lines(source);
+		return root;
+	}
+	if (!root)
+		return NULL;
+	if (!root->broken && !conf_node_is_null(root))
+		report_error(
+		    reports, root->place,
+		    "expected \"modules:\" and the modules to run, as \"key: value\" lines");
+	return NULL;
+}

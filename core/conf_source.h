@@ -1,0 +1,47 @@
+/*
+ * conf_source.h - the text of one configuration file, line by line, and its repair.
+ *
+ * YAML has no way on after a syntax error. To name every fault of a file in one run, the line at
+ * fault is mended (its key kept, if it has one) or blanked, and the text is parsed again. Mending
+ * changes only the copy in memory and only lines that have been reported.
+ */
+#ifndef CORE_CONF_SOURCE_H
+#define CORE_CONF_SOURCE_H
+
+#include "conf_node.h"
+
+enum conf_line {
+	LINE_AS_WRITTEN,
+	LINE_INDENTED, /* its indentation was changed */
+	LINE_KEY_ONLY, /* its value was taken away */
+	LINE_BLANK
+};
+
+struct conf_source {
+	const char *path;
+	char **lines; /* without their ends */
+	unsigned nlines;
+	unsigned char *states; /* enum conf_line */
+	bool *suspect;         /* a syntax error here is the consequence of one reported above */
+	int *shifts;           /* by how many columns a line was moved to the right */
+	struct arena *arena;
+};
+
+/* false: nothing to parse. from: who includes the file, for its error. */
+bool conf_source_load(struct conf_source *, const char *path, struct place from, struct arena *,
+		      struct reports *);
+/* The text as it is now; malloc'd, *size octets. */
+char *conf_source_text(const struct conf_source *, size_t *size);
+/* A parser's mark (from 0) as a place in the file as written. */
+struct place conf_source_place(const struct conf_source *, size_t line, size_t column);
+
+/* Lines count from 1 here. */
+unsigned conf_source_indent(const struct conf_source *, unsigned line);
+bool conf_source_indent_fits(const struct conf_source *, unsigned line);
+/* Change the line so that parsing comes further; false: there is nothing left to try. */
+bool conf_source_mend(struct conf_source *, unsigned line, bool indentation);
+/* Blank what lies deeper than the line, up to the line `last`; errors in deeper lines that follow
+ * are taken for a consequence. */
+void conf_source_blank_below(struct conf_source *, unsigned line, unsigned last);
+
+#endif
