@@ -109,6 +109,11 @@ static const struct pstn_service *service_of(const struct pstn_module *m)
 	return i >= 0 && manifest_offer(m, (unsigned)i, &offer) ? offer.table : NULL;
 }
 
+bool plan_is_service(const struct pstn_module *m)
+{
+	return service_of(m) != NULL;
+}
+
 static void default_listener(struct planning *p, struct plan_module *m,
 			     const struct pstn_service *service)
 {

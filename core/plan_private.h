@@ -52,6 +52,8 @@ void plan_check_overlaps(struct planning *);
 /* plan_needs.c: who uses whom; fills plan.modules in starting order. */
 void plan_bind(struct planning *);
 
+/* Whether clients connect to it, so that it has listeners. */
+bool plan_is_service(const struct pstn_module *);
 /* Index of the offer row that meets an interface; -1. */
 int plan_find_offer(const struct pstn_module *, const char *name, uint16_t major, uint16_t minor);
 
