@@ -321,17 +321,16 @@ void value_expected(const struct pstn_option *row, char *buf, size_t n)
 	const char *of = row->type == PSTN_STRING ? " octets long"
 			 : row->type == PSTN_LIST ? " items long"
 						  : "";
-	const char *what = value_type_name(row->type);
+	const char *what = value_type_name(row->type), *comma = row->type == PSTN_INT ? "" : ",";
 
 	if (row->type == PSTN_ENUM && row->choices)
 		expected_choice(row, buf, n);
 	else if (row->min && row->max)
-		snprintf(buf, n, "%s%s from %s to %s%s", what, *of ? "," : "", row->min, row->max,
-			 of);
+		snprintf(buf, n, "%s%s from %s to %s%s", what, comma, row->min, row->max, of);
 	else if (row->min)
-		snprintf(buf, n, "%s%s at least %s%s", what, *of ? "," : "", row->min, of);
+		snprintf(buf, n, "%s%s at least %s%s", what, comma, row->min, of);
 	else if (row->max)
-		snprintf(buf, n, "%s%s at most %s%s", what, *of ? "," : "", row->max, of);
+		snprintf(buf, n, "%s%s at most %s%s", what, comma, row->max, of);
 	else
 		snprintf(buf, n, "%s", what);
 }
