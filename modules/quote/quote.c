@@ -18,13 +18,13 @@
 /* ---- what an administrator can set ---- */
 
 struct quote_conf {
-	const char *file;
+	const char *quotes_file;
 	bool interactive;
 	uint64_t idle_timeout;
 };
 
 static const struct pstn_option options[] = {
-    PSTN_OPT_PATH(struct quote_conf, file, .def = "",
+    PSTN_OPT_PATH(struct quote_conf, quotes_file, .def = "",
 		  .help = "Quotations, one a line. Without it a built-in one is served."),
     PSTN_OPT_BOOL(struct quote_conf, interactive, .def = "no",
 		  .help = "Keep the connection and answer each line with another quotation."),
@@ -176,7 +176,7 @@ static int read_file(struct quote *q, FILE *in, char *err, size_t errlen)
 	}
 	q->length = fread(q->text, 1, limit, in);
 	if (ferror(in) || !feof(in)) {
-		snprintf(err, errlen, "cannot read file %s: %s", q->conf->file,
+		snprintf(err, errlen, "cannot read file %s: %s", q->conf->quotes_file,
 			 ferror(in) ? "read error" : "it is larger than 1 MiB");
 		return -1;
 	}
@@ -200,12 +200,13 @@ static int load(struct quote *q, char *err, size_t errlen)
 	FILE *in;
 	int rc;
 
-	if (!*q->conf->file)
+	if (!*q->conf->quotes_file)
 		in = fmemopen((void *)(uintptr_t)built_in, sizeof(built_in) - 1, "r");
 	else
-		in = fopen(q->conf->file, "re");
+		in = fopen(q->conf->quotes_file, "re");
 	if (!in) {
-		snprintf(err, errlen, "cannot open file %s: %s", q->conf->file, strerror(errno));
+		snprintf(err, errlen, "cannot open file %s: %s", q->conf->quotes_file,
+			 strerror(errno));
 		return -1;
 	}
 	rc = read_file(q, in, err, errlen);
@@ -249,7 +250,7 @@ static int self_test(void *inst, char *err, size_t errlen)
 		if (strlen(quote_at(q, i)) > QUOTE_MAX - 3) {
 			snprintf(err, errlen,
 				 "%s line %u has more than %d octets: shorten it (RFC 865)",
-				 q->conf->file, i + 1, QUOTE_MAX - 3);
+				 q->conf->quotes_file, i + 1, QUOTE_MAX - 3);
 			return -1;
 		}
 	}

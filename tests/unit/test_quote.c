@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct quote_conf { /* as in modules/quote/quote.c */
-	const char *file;
+	const char *quotes_file;
 	bool interactive;
 	uint64_t idle_timeout;
 };
@@ -48,7 +48,7 @@ static char *write_quotes(char *path, size_t size, const char *text)
 
 static void test_one_quote_and_close(void)
 {
-	struct quote_conf conf = {.file = ""};
+	struct quote_conf conf = {.quotes_file = ""};
 	void *quote = begin(&conf);
 	struct pstn_session *s = fake_connect(self, service, quote);
 
@@ -63,7 +63,7 @@ static void test_one_quote_and_close(void)
 
 static void test_interactive(void)
 {
-	struct quote_conf conf = {.file = "", .interactive = true, .idle_timeout = 5000};
+	struct quote_conf conf = {.quotes_file = "", .interactive = true, .idle_timeout = 5000};
 	void *quote = begin(&conf);
 	struct pstn_session *s = fake_connect(self, service, quote);
 
@@ -79,7 +79,7 @@ static void test_interactive(void)
 
 static void test_file_and_command(void)
 {
-	struct quote_conf conf = {.file = ""};
+	struct quote_conf conf = {.quotes_file = ""};
 	static const struct {
 		const char *number, *answer, *error;
 	} cases[] = {
@@ -93,7 +93,7 @@ static void test_file_and_command(void)
 
 	fake_begin();
 	self = fake_self("quote");
-	conf.file = write_quotes(path, sizeof(path), "first\nsecond\n");
+	conf.quotes_file = write_quotes(path, sizeof(path), "first\nsecond\n");
 	quote = pstn_module.start(self, fake_host(), &conf, err, sizeof(err));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(quote);
 	CU_ASSERT_EQUAL(pstn_module.self_test(quote, err, sizeof(err)), 0);
@@ -114,7 +114,7 @@ static void test_file_and_command(void)
 
 static void test_refusals(void)
 {
-	struct quote_conf conf = {.file = "/nonexistent/quotes"};
+	struct quote_conf conf = {.quotes_file = "/nonexistent/quotes"};
 	char path[512], text[700];
 	void *quote = begin(&conf);
 
@@ -122,7 +122,7 @@ static void test_refusals(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "/nonexistent/quotes"));
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	conf.file = write_quotes(path, sizeof(path), text);
+	conf.quotes_file = write_quotes(path, sizeof(path), text);
 	quote = pstn_module.start(self, fake_host(), &conf, err, sizeof(err));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(quote);
 	CU_ASSERT_EQUAL(pstn_module.self_test(quote, err, sizeof(err)), -1);
@@ -133,7 +133,7 @@ static void test_refusals(void)
 
 static void test_every_allocation_fails(void)
 {
-	struct quote_conf conf = {.file = ""};
+	struct quote_conf conf = {.quotes_file = ""};
 
 	fake_begin();
 	self = fake_self("quote");
