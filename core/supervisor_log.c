@@ -1,0 +1,134 @@
+/*
+ * supervisor_log.c - what happens to generations: to standard error in the foreground, to
+ * supervisor.log of a daemon, and to the current worker, so that it stands in the common log too.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+
+static const char *const level_names[] = {"", "critical", "error", "warning", "info", "protocol"};
+
+static int open_file(struct supervisor *sv)
+{
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s/supervisor.log", sv->dirs.log) < 0)
+		return -1;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	free(path);
+	return fd;
+}
+
+int supervisor_log_open(struct supervisor *sv, char *err, size_t errlen)
+{
+	sv->log = -1;
+	if (sv->boot < 0)
+		return 0;
+	sv->log = open_file(sv);
+	if (sv->log < 0) {
+		snprintf(err, errlen, "%s/supervisor.log: cannot open: %s", sv->dirs.log,
+			 strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+void supervisor_log_reopen(struct supervisor *sv)
+{
+	int fd;
+
+	if (sv->log < 0)
+		return;
+	fd = open_file(sv);
+	if (fd < 0) {
+		supervisor_log(sv, PSTN_ERROR, "reopen", "%s/supervisor.log: cannot open: %s",
+			       sv->dirs.log, strerror(errno));
+		return;
+	}
+	close(sv->log);
+	sv->log = fd;
+}
+
+static void write_all(int fd, const char *text, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, text, n);
+		if (done <= 0)
+			return;
+		text += done;
+		n -= (size_t)done;
+	}
+}
+
+void supervisor_log_line(struct supervisor *sv, int level, const char *text)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[32] = "", *line;
+	int n;
+
+	if (level < PSTN_CRITICAL || level > PSTN_PROTOCOL)
+		level = PSTN_PROTOCOL;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &tm))
+		strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+	n = asprintf(&line, "%s.%03ldZ posternd[%ld] %s: %s\n", stamp, now.tv_nsec / 1000000,
+		     (long)getpid(), level_names[level], text);
+	if (n < 0)
+		return;
+	write_all(sv->log >= 0 ? sv->log : STDERR_FILENO, line, (size_t)n);
+	free(line);
+	if (sv->boot >= 0 && level <= PSTN_WARNING) {
+		write_all(sv->boot, text, strlen(text));
+		write_all(sv->boot, "\n", 1);
+	}
+}
+
+static void forward(struct supervisor *sv, int level, const char *event, const char *text)
+{
+	struct link_message *m = &sv->message;
+
+	if (!sv->current || sv->current->link < 0)
+		return;
+	link_begin(m, LINK_EVENT);
+	link_put_number(m, (uint64_t)level);
+	link_put_text(m, event);
+	link_put_text(m, text);
+	(void)link_send(sv->current->link, m, false);
+}
+
+void supervisor_log(struct supervisor *sv, int level, const char *event, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	supervisor_log_line(sv, level, text);
+	forward(sv, level, event, text);
+	free(text);
+}
+
+void supervisor_boot_done(struct supervisor *sv, bool ok)
+{
+	if (sv->boot < 0)
+		return;
+	if (ok)
+		write_all(sv->boot, "", 1);
+	close(sv->boot);
+	sv->boot = -1;
+}

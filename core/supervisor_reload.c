@@ -1,0 +1,444 @@
+/*
+ * supervisor_reload.c - which generation serves: start, reload, hand-over, rollback, restart, stop.
+ *
+ * A candidate that says READY is told GO; when it serves, the old one is told DRAIN; when that one
+ * accepts no more, the reload is done. Until a candidate serves, nothing has changed for clients.
+ * The old one is told RETIRE when the new one has outlived its probation; until then it stays,
+ * even without sessions, to be told RESUME if the new one crashes.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor.h"
+
+static void no_worker(struct supervisor *sv, const char *why);
+
+static void begin(struct supervisor *sv, enum reason reason)
+{
+	char err[256];
+
+	sv->restart_at = 0;
+	if (reason != REASON_CHECK)
+		notify_reloading(sv);
+	sv->candidate = child_start(sv, reason, err, sizeof err);
+	if (sv->candidate)
+		return;
+	supervisor_log(sv, PSTN_ERROR, "reload", "%s", err);
+	/* Clients that wait for the next candidate wait for this one. */
+	clients_answer(sv, sv->last_generation, false, err);
+	if (reason == REASON_START) {
+		sv->boot_failed = true;
+		sv->stopping = STOP_QUICK;
+	} else if (!sv->current) {
+		no_worker(sv, err);
+	} else if (sv->serving_once && reason != REASON_CHECK) {
+		notify_ready(sv);
+	}
+}
+
+void reload_start(struct supervisor *sv)
+{
+	begin(sv, REASON_START);
+}
+
+void reload_request(struct supervisor *sv)
+{
+	if (sv->stopping)
+		return;
+	if (sv->options->mode == MODE_SINGLE) {
+		supervisor_log(sv, PSTN_WARNING, "reload",
+			       "posternd --single is one process and cannot reload: stop it and "
+			       "start it again");
+		return;
+	}
+	sv->reload_wanted = true;
+	reload_next(sv);
+}
+
+void reload_next(struct supervisor *sv)
+{
+	bool check = false;
+
+	if (sv->stopping || sv->candidate)
+		return;
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		const struct client *c = &sv->clients[i];
+		if (c->fd >= 0 && c->state == CLIENT_QUEUED) {
+			sv->reload_wanted = sv->reload_wanted || !c->dry_run;
+			check = check || c->dry_run;
+		}
+	}
+	if (!sv->reload_wanted && !check)
+		return;
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &sv->clients[i];
+		if (c->fd >= 0 && c->state == CLIENT_QUEUED && c->dry_run != sv->reload_wanted) {
+			c->state = CLIENT_WAITING;
+			c->generation = sv->last_generation + 1;
+		}
+	}
+	bool reload = sv->reload_wanted;
+	sv->reload_wanted = false;
+	begin(sv, reload ? REASON_RELOAD : REASON_CHECK);
+}
+
+/* ---- the candidate comes up -------------------------------------------------------------------- */
+
+void reload_ready(struct supervisor *sv, struct child *c)
+{
+	if (c != sv->candidate || c->going)
+		return;
+	c->going = true;
+	c->deadline = supervisor_now() + HANDOVER_LIMIT;
+	child_tell(sv, c, LINK_GO);
+}
+
+static void log_served(struct supervisor *sv, const struct child *c)
+{
+	char *phases = lines_join(&c->phases, " ");
+
+	for (char *p = phases; p && *p; p++)
+		if (*p == '\n')
+			*p = ',';
+	supervisor_log(sv, PSTN_INFO, "reload",
+		       "generation %u serves, posternd %s: ready in %llu ms (exec %llu ms,%s)",
+		       c->generation, c->version, (unsigned long long)(c->serving - c->started),
+		       (unsigned long long)(c->hello - c->started), phases ? phases : "");
+	free(phases);
+}
+
+/* The new one serves and the old one, if there is one, accepts no more. */
+static void finish_handover(struct supervisor *sv)
+{
+	struct child *c = sv->candidate, *old = sv->handover_from;
+	char text[160];
+
+	sv->candidate = sv->handover_from = NULL;
+	if (old)
+		snprintf(text, sizeof text,
+			 "generation %u serves; generation %u keeps its %llu "
+			 "sessions until they end",
+			 c->generation, old->generation, (unsigned long long)old->sessions);
+	else
+		snprintf(text, sizeof text, "generation %u serves", c->generation);
+	supervisor_trouble(sv, NULL);
+	listeners_sweep(sv);
+	clients_answer(sv, c->generation, true, text);
+	sv->serving_once = true;
+	supervisor_boot_done(sv, true);
+	notify_ready(sv);
+	reload_next(sv);
+}
+
+void reload_serving(struct supervisor *sv, struct child *c)
+{
+	if (c != sv->candidate || c->state != CHILD_CANDIDATE)
+		return;
+	c->state = CHILD_CURRENT;
+	c->serving = supervisor_now();
+	c->deadline = 0;
+	sv->probation_until = c->serving + c->limits.probation;
+	sv->handover_from = sv->current;
+	sv->current = c;
+	control_set_group(sv, c);
+	log_served(sv, c);
+	if (!sv->handover_from) {
+		finish_handover(sv);
+		return;
+	}
+	sv->handover_from->state = CHILD_DRAINING;
+	sv->handover_deadline = c->serving + HANDOVER_LIMIT;
+	child_tell(sv, sv->handover_from, LINK_DRAIN);
+}
+
+void reload_drained(struct supervisor *sv, struct child *c)
+{
+	if (c == sv->handover_from && sv->candidate)
+		finish_handover(sv);
+}
+
+/* ---- the candidate fails ----------------------------------------------------------------------- */
+
+static char *all_errors(const struct child *c, const char *how)
+{
+	char *errors = c->errors.n ? lines_join(&c->errors, "") : NULL, *text = NULL;
+
+	/* A candidate that explained itself and ended in order has said it all. */
+	if (errors && !c->fate[0] && strncmp(how, "crashed", 7) != 0)
+		return errors;
+	if (asprintf(&text, "%s%sthe candidate worker %s", errors ? errors : "", errors ? "\n" : "",
+		     how) < 0)
+		text = NULL;
+	free(errors);
+	return text;
+}
+
+static void report_refusal(struct supervisor *sv, const struct child *c, const char *text)
+{
+	const char *what = c->reason == REASON_START     ? "posternd does not start"
+			   : c->reason == REASON_RESTART ? "a new worker does not start"
+							 : "reload refused, nothing has changed";
+	char *trouble;
+
+	if (c->errors.n)
+		supervisor_log(sv, PSTN_ERROR, "reload", "%s: %u errors", what,
+			       c->errors.n + c->errors.omitted);
+	else
+		supervisor_log(sv, PSTN_ERROR, "reload", "%s: %s", what, text);
+	if (asprintf(&trouble, "%s: %s", what, text) >= 0) {
+		supervisor_trouble(sv, trouble);
+		free(trouble);
+	}
+}
+
+static void refused(struct supervisor *sv, const struct child *c, const char *how)
+{
+	char *errors = all_errors(c, how);
+	const char *text = errors ? errors : how;
+
+	sv->candidate = NULL;
+	report_refusal(sv, c, text);
+	clients_answer(sv, c->generation, false, text);
+	if (c->reason == REASON_START) {
+		sv->boot_failed = true;
+		supervisor_stop(sv, true);
+	} else if (!sv->current) {
+		no_worker(sv, text);
+	} else {
+		listeners_sweep(sv);
+		notify_ready(sv);
+	}
+	free(errors);
+	reload_next(sv);
+}
+
+static void checked(struct supervisor *sv, const struct child *c, const char *how)
+{
+	char *errors = all_errors(c, how);
+	char text[96];
+
+	sv->candidate = NULL;
+	if (c->planned && !c->errors.n && !c->fate[0]) {
+		snprintf(text, sizeof text, "configuration ok: %llu modules, %llu listeners",
+			 (unsigned long long)c->modules_count,
+			 (unsigned long long)c->listeners_count);
+		clients_answer(sv, c->generation, true, text);
+	} else {
+		clients_answer(sv, c->generation, false, errors ? errors : how);
+	}
+	free(errors);
+	reload_next(sv);
+}
+
+/* ---- a serving worker is gone ------------------------------------------------------------------ */
+
+static bool give_sockets(struct supervisor *sv, const struct child *c)
+{
+	char err[512];
+
+	for (unsigned i = 0; i < c->addresses.n; i++) {
+		int fd = listeners_get(sv, c->addresses.v[i], 128, err, sizeof err);
+		if (fd < 0) {
+			supervisor_log(sv, PSTN_ERROR, "listen", "%s", err);
+			continue;
+		}
+		link_begin(&sv->message, LINK_SOCKET);
+		link_put_text(&sv->message, c->addresses.v[i]);
+		link_put_text(&sv->message, "");
+		link_put_fd(&sv->message, fd);
+		if (link_send(c->link, &sv->message, false) < 0)
+			return false;
+	}
+	return link_tell(c->link, LINK_RESUME, false) == 0;
+}
+
+/* Lets the newest of the older generations accept again. */
+static bool resume_older(struct supervisor *sv)
+{
+	for (struct child *c = sv->children; c; c = c->next) {
+		if (c->state != CHILD_DRAINING || c->link < 0 || c->fate[0] || !give_sockets(sv, c))
+			continue;
+		c->state = CHILD_CURRENT;
+		c->retired = false;
+		sv->current = c;
+		sv->probation_until = supervisor_now() + c->limits.probation;
+		control_set_group(sv, c);
+		listeners_sweep(sv);
+		return true;
+	}
+	return false;
+}
+
+static void roll_back(struct supervisor *sv, const struct child *failed, const char *how)
+{
+	char *text;
+
+	if (asprintf(&text,
+		     "rolled back: generation %u %s within its probation; generation %u "
+		     "serves again with the configuration and modules before",
+		     failed->generation, how, sv->current->generation) < 0)
+		return;
+	supervisor_log(sv, PSTN_CRITICAL, "rollback", "%s", text);
+	supervisor_trouble(sv, text);
+	clients_answer(sv, failed->generation, false, text);
+	notify_ready(sv);
+	free(text);
+}
+
+static void no_worker(struct supervisor *sv, const char *why)
+{
+	uint64_t now = supervisor_now(), delay;
+	char *text;
+
+	if (sv->stopping)
+		return;
+	if (resume_older(sv)) {
+		if (asprintf(&text, "generation %u serves again because no new worker starts: %s",
+			     sv->current->generation, why) < 0)
+			return;
+	} else {
+		delay = backoff_fail(&sv->backoff, now);
+		sv->restart_at = now + delay;
+		if (asprintf(&text, "no worker serves, the next start is in %.1f s: %s",
+			     (double)delay / 1000, why) < 0)
+			return;
+	}
+	supervisor_log(sv, PSTN_CRITICAL, "restart", "%s", text);
+	supervisor_trouble(sv, text);
+	free(text);
+}
+
+static void crashed(struct supervisor *sv, struct child *c, const char *how)
+{
+	bool on_probation = supervisor_now() < sv->probation_until;
+	char *text;
+
+	sv->current = NULL;
+	sv->restarts++;
+	supervisor_log(sv, PSTN_CRITICAL, "crash", "generation %u %s; its %llu sessions are lost",
+		       c->generation, how, (unsigned long long)c->sessions);
+	if (on_probation && resume_older(sv)) {
+		roll_back(sv, c, how);
+		return;
+	}
+	if (asprintf(&text, "generation %u %s", c->generation, how) < 0)
+		text = NULL;
+	clients_answer(sv, c->generation, false, text ? text : how);
+	/* If a candidate is under way it will serve; otherwise one is started from the same file. */
+	if (!sv->candidate) {
+		uint64_t now = supervisor_now();
+		sv->restart_at = now + backoff_fail(&sv->backoff, now);
+		if (sv->restart_at > now)
+			supervisor_trouble(sv, text);
+	}
+	free(text);
+}
+
+void reload_exited(struct supervisor *sv, struct child *c, const char *how)
+{
+	if (c == sv->handover_from)
+		sv->handover_from = NULL;
+	if (sv->stopping || sv->options->mode == MODE_SINGLE) {
+		if (c->state == CHILD_CANDIDATE && c->reason == REASON_START) {
+			sv->boot_failed = true;
+			report_refusal(sv, c, how);
+		}
+		sv->candidate = c == sv->candidate ? NULL : sv->candidate;
+		sv->current = c == sv->current ? NULL : sv->current;
+		if (!sv->stopping)
+			sv->stopping = STOP_QUICK;
+	} else if (c == sv->candidate && c->state == CHILD_CANDIDATE) {
+		(c->reason == REASON_CHECK ? checked : refused)(sv, c, how);
+	} else if (c == sv->current) {
+		if (c == sv->candidate) /* amid the hand-over */
+			sv->candidate = sv->handover_from = NULL;
+		crashed(sv, c, how);
+		reload_next(sv);
+	} else if (strcmp(how, "ended") == 0) {
+		supervisor_log(sv, PSTN_INFO, "generation",
+			       "generation %u is gone: its last "
+			       "session ended",
+			       c->generation);
+	} else {
+		supervisor_log(sv, PSTN_ERROR, "generation",
+			       "generation %u %s while draining; its "
+			       "%llu sessions are lost",
+			       c->generation, how, (unsigned long long)c->sessions);
+	}
+	if (!sv->stopping && sv->candidate && sv->candidate->state == CHILD_CURRENT &&
+	    !sv->handover_from)
+		finish_handover(sv);
+}
+
+/* ---- time passes ------------------------------------------------------------------------------- */
+
+static void end_probation(struct supervisor *sv)
+{
+	sv->probation_until = 0;
+	for (struct child *c = sv->children; c; c = c->next) {
+		if (c->state == CHILD_DRAINING && !c->retired) {
+			c->retired = true;
+			child_tell(sv, c, LINK_RETIRE);
+		}
+	}
+}
+
+void reload_timers(struct supervisor *sv)
+{
+	uint64_t now = supervisor_now();
+
+	if (sv->stopping)
+		return;
+	if (sv->restart_at && now >= sv->restart_at) {
+		sv->restart_at = 0;
+		if (!sv->current && !sv->candidate)
+			begin(sv, REASON_RESTART);
+	}
+	if (sv->handover_from && now >= sv->handover_deadline)
+		finish_handover(sv);
+	if (sv->probation_until && now >= sv->probation_until && !sv->handover_from)
+		end_probation(sv);
+}
+
+uint64_t reload_next_timer(const struct supervisor *sv)
+{
+	uint64_t at[] = {sv->restart_at, sv->handover_from ? sv->handover_deadline : 0,
+			 sv->handover_from ? 0 : sv->probation_until};
+	uint64_t due = 0;
+
+	for (size_t i = 0; i < sizeof at / sizeof at[0]; i++)
+		if (at[i] && (due == 0 || at[i] < due))
+			due = at[i];
+	return sv->stopping ? 0 : due;
+}
+
+void supervisor_stop(struct supervisor *sv, bool quick)
+{
+	uint64_t now = supervisor_now();
+
+	if (sv->stopping == STOP_QUICK || (sv->stopping && !quick))
+		return;
+	sv->stopping = quick ? STOP_QUICK : STOP_GRACEFUL;
+	supervisor_log(sv, PSTN_INFO, "stop",
+		       quick ? "stopping at once"
+			     : "stopping: sessions end "
+			       "between commands");
+	notify_stopping(sv);
+	listeners_close(sv);
+	for (struct child *c = sv->children; c; c = c->next) {
+		if (c->state == CHILD_CANDIDATE) {
+			child_kill(sv, c, "was killed: posternd is being stopped");
+			continue;
+		}
+		link_begin(&sv->message, LINK_STOP);
+		link_put_number(&sv->message, quick);
+		if (c->link >= 0)
+			(void)link_send(c->link, &sv->message, false);
+		c->kill_at = now + KILL_GRACE + (quick ? 0 : c->limits.stop_limit);
+	}
+	clients_answer(sv, 0, false, "posternd is being stopped");
+}
