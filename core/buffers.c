@@ -25,7 +25,7 @@ static struct buffer *pop(struct buffer **list, unsigned *count)
 
 static void push(struct buffer **list, unsigned *count, struct buffer *b)
 {
-	b->segment.next = &(*list)->segment;
+	b->segment.next = (struct segment *)*list;
 	*list = b;
 	++*count;
 }

@@ -213,6 +213,7 @@ static void turn(struct reactor *r)
 	int n = epoll_wait(r->epoll, events, EVENTS_PER_TURN, sleep_time(r));
 
 	r->now = reactor_clock(r);
+	atomic_fetch_add_explicit(&r->turns, 1, memory_order_relaxed);
 	atomic_store_explicit(&r->pulse_seen,
 			      atomic_load_explicit(&r->pulse_asked, memory_order_relaxed),
 			      memory_order_relaxed);

@@ -56,6 +56,7 @@ struct reactor {
 	unsigned nlingering;
 	bool stopping;
 	atomic_uint pulse_asked, pulse_seen;
+	atomic_uint turns;
 	struct watch wake_watch;
 	char *input; /* INPUT_ROOM */
 	char *stage; /* STAGE_SIZE */
@@ -140,6 +141,7 @@ struct pstn_session {
 	int fd;
 	uint32_t interest; /* epoll events asked for */
 	uint32_t lines;    /* that this turn may still deliver */
+	uint32_t unsent;   /* octets in the kernel when a blocked client was looked at, plus 1 */
 
 	bool watched : 1;      /* in the epoll set */
 	bool runnable : 1;     /* in the reactor's queue */

@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -217,6 +218,38 @@ static void ready(struct watch *w, uint32_t events)
 }
 
 /*
+ * Whether the client took anything lately. The kernel tells of room for output only when there is
+ * much, so a slow client may seem to stand still; what it has acknowledged shows that it does not.
+ */
+static bool client_takes_output(struct pstn_session *s)
+{
+	int unsent = 0;
+	uint32_t before = s->unsent;
+
+	if (ioctl(s->fd, SIOCOUTQ, &unsent) < 0)
+		return false;
+	s->unsent = (uint32_t)unsent + 1;
+	return before && s->unsent < before;
+}
+
+/* Milliseconds until the session is to be judged again; 0: the limit is reached. */
+static uint64_t idle_time_left(struct pstn_session *s, uint64_t limit)
+{
+	uint64_t since = s->reactor->now - s->active;
+	bool known = s->unsent;
+
+	if ((s->held && !s->blocked) || s->warming)
+		return limit; /* the client waits for us */
+	if (s->blocked && client_takes_output(s)) {
+		s->active = s->reactor->now;
+		return limit;
+	}
+	if (since < limit)
+		return limit - since;
+	return s->blocked && !known ? limit / 4 + 1 : 0;
+}
+
+/*
  * The timer is not moved with every command: it looks when it fires how long ago the last one was,
  * and comes back when the limit would be reached.
  */
@@ -225,17 +258,16 @@ static void idle_fired(struct timer *t)
 	struct pstn_session *s =
 	    (struct pstn_session *)((char *)t - offsetof(struct pstn_session, idle));
 	const struct pstn_service *service = session_service(s);
-	uint64_t limit = s->idle_limit, since = s->reactor->now - s->active;
+	uint64_t limit = s->idle_limit, left;
 
 	if (s->left && (!limit || limit > FINISH_MS))
 		limit = FINISH_MS;
 	if (!limit)
 		return;
-	if (since < limit || (s->held && !s->blocked) || s->warming) {
-		timer_set(s->reactor, t, since < limit ? limit - since : limit);
+	left = idle_time_left(s, limit);
+	timer_set(s->reactor, t, left ? left : limit);
+	if (left)
 		return;
-	}
-	timer_set(s->reactor, t, limit);
 	session_begin_turn(s);
 	s->active = s->reactor->now;
 	if (s->head)

@@ -49,7 +49,7 @@ void session_raw(struct pstn_session *s, bool on)
 	if (on && !session_service(s)->data)
 		return;
 	s->raw = on;
-	s->starved = !s->input;
+	s->starved = false;
 	session_wake(s);
 }
 
@@ -58,7 +58,7 @@ void session_line_limit(struct pstn_session *s, size_t octets)
 	if (octets < 2)
 		octets = 2;
 	s->cutter.limit = octets < LINE_LIMIT_MAX ? (uint32_t)octets : LINE_LIMIT_MAX;
-	s->starved = !s->input;
+	s->starved = false;
 	session_wake(s);
 }
 

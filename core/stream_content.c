@@ -254,7 +254,7 @@ static enum laid lay_file(struct outgoing *o, struct layout *l)
 		ssize_t got;
 
 		if (n + ndots > room) {
-			n = room > ndots ? room - ndots : 0;
+			n = room / 2; /* fits, were each octet a dot */
 			ndots = dots_before(&o->content, at.pos + n) - at.dot;
 		}
 		if (!n)

@@ -57,8 +57,8 @@ static char *deliver_data(struct pstn_session *s, char *at, char *end)
 		used = n;
 	if (used)
 		s->active = s->reactor->now;
-	/* Neither used up nor asked to wait: the service wants to see more at once. */
-	s->starved = used < n && s->raw && !s->held;
+	/* None used, and nothing changed that makes it worth asking again: it wants to see more. */
+	s->starved = !used && s->raw && !s->held;
 	return at + used;
 }
 
@@ -144,6 +144,10 @@ void input_read(struct pstn_session *s)
 	/* First what is there already; or, while the service does not listen, not too much. */
 	if (listens ? input_waits(s) : before >= HELD_INPUT_MAX)
 		return;
+	if (before > INPUT_ROOM - READ_SIZE) {
+		session_drop(s, "data not consumed");
+		return;
+	}
 	n = receive(s, room + before);
 	if (n <= 0)
 		return;

@@ -218,6 +218,7 @@ void output_sent(struct pstn_session *s, size_t n)
 {
 	s->octets_out += n;
 	s->active = s->reactor->now;
+	s->unsent = 0;
 	while (n && s->head) {
 		if (s->head->is_content)
 			n -= take_from_content(s, (struct outgoing *)s->head, n);

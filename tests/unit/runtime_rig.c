@@ -207,6 +207,11 @@ static int connect_inet(const struct rig *rig, int fd)
 	return connect(fd, (struct sockaddr *)&a, sizeof(a));
 }
 
+int client_join(const struct rig *rig, int fd)
+{
+	return rig->unix_socket ? connect_unix(rig, fd) : connect_inet(rig, fd);
+}
+
 int client_connect_small(const struct rig *rig, int receive_buffer)
 {
 	const struct timeval limit = {.tv_sec = 20};
@@ -216,7 +221,7 @@ int client_connect_small(const struct rig *rig, int receive_buffer)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (rig->unix_socket ? connect_unix(rig, fd) : connect_inet(rig, fd)) {
+	if (client_join(rig, fd)) {
 		close(fd);
 		return -1;
 	}

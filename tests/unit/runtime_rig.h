@@ -49,6 +49,8 @@ uint64_t rig_clock(void);
 
 /* Clients, blocking, with a limit of some seconds. */
 int client_connect(const struct rig *);
+/* The same with a socket that is there already. */
+int client_join(const struct rig *, int fd);
 int client_connect_small(const struct rig *, int receive_buffer);
 bool client_send(int fd, const void *bytes, size_t n);
 bool client_says(int fd, const char *text);
