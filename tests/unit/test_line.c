@@ -11,7 +11,10 @@ static const struct {
 	uint32_t limit;
 	const char *story;
 } cases[] = {
-#define CASE(bytes, limit, story) {bytes, sizeof(bytes) - 1, limit, story}
+#define CASE(bytes, limit, story)                      \
+	{                                              \
+		bytes, sizeof(bytes) - 1, limit, story \
+	}
     CASE("", 10, ""),
     CASE("NOOP\r\n", 10, "[NOOP]"),
     CASE("NOOP\n", 10, "[NOOP]"),
@@ -30,7 +33,7 @@ static const struct {
 };
 
 static void check_split(const char *bytes, size_t n, uint32_t limit, size_t step, size_t first,
-                        const struct line_story *expected)
+			const struct line_story *expected)
 {
 	struct line_reader r = {.cutter.limit = limit};
 	size_t at = 0;
@@ -48,7 +51,7 @@ static void check_split(const char *bytes, size_t n, uint32_t limit, size_t step
 }
 
 static void every_split(const char *bytes, size_t n, uint32_t limit,
-                        const struct line_story *expected)
+			const struct line_story *expected)
 {
 	for (size_t first = 0; first <= n; first++)
 		for (size_t step = 1; step <= n; step++)
@@ -59,7 +62,7 @@ static void test_table(void)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct line_story expected = {.text = (char *)cases[i].story,
-		                              .n = strlen(cases[i].story)};
+					      .n = strlen(cases[i].story)};
 		struct line_story model = {0};
 
 		line_model(cases[i].bytes, cases[i].n, cases[i].limit, &model);
@@ -100,9 +103,9 @@ static void test_random(void)
 int main(int argc, char **argv)
 {
 	static const struct suite_case suite[] = {{"table, in every split", test_table},
-	                                          {"zero octets", test_zero_octets_inside},
-	                                          {"random against the model", test_random},
-	                                          {NULL, NULL}};
+						  {"zero octets", test_zero_octets_inside},
+						  {"random against the model", test_random},
+						  {NULL, NULL}};
 
 	return suite_run("line", suite, argc > 1 ? argv[1] : NULL);
 }

@@ -110,11 +110,11 @@ static size_t raw(struct rig *rig, struct pstn_session *s, void *state, const ch
 static struct rig echo_rig(void)
 {
 	return (struct rig){.open = greet,
-	                    .line = echo,
-	                    .overlong = overlong,
-	                    .data = raw,
-	                    .session_size = sizeof(struct echo),
-	                    .line_limit = 40};
+			    .line = echo,
+			    .overlong = overlong,
+			    .data = raw,
+			    .session_size = sizeof(struct echo),
+			    .line_limit = 40};
 }
 
 static int connected(struct rig *rig)
@@ -161,10 +161,11 @@ static void test_login_session(void)
 
 static void test_every_split(void)
 {
-	static const char said[] = "A\r\nBB\n\r\nthis one is longer than forty octets can be\r\nC\r\n"
-	                           "RAW 7\r\nabcdefgD\r\nLATER\r\nQUIT\r\n";
+	static const char said[] =
+	    "A\r\nBB\n\r\nthis one is longer than forty octets can be\r\nC\r\n"
+	    "RAW 7\r\nabcdefgD\r\nLATER\r\nQUIT\r\n";
 	static const char want[] = "+OK A\r\n+OK BB\r\n+OK \r\n-ERR too long\r\n+OK C\r\n"
-	                           "ABCDEFG+OK D\r\n+OK later\r\n+OK bye\r\n";
+				   "ABCDEFG+OK D\r\n+OK later\r\n+OK bye\r\n";
 	struct rig rig = echo_rig();
 
 	CU_ASSERT_FATAL(rig_start(&rig) == 0);
@@ -564,9 +565,9 @@ static void test_unlisten_and_listen(void)
 	CU_ASSERT_EQUAL(rig.opened, 1);
 	CU_ASSERT(client_says(live, "A\r\n"));
 	CU_ASSERT(client_expects(live, "+OK A\r\n"));
-	CU_ASSERT_EQUAL(reactors_listen(rig.all, (struct pstn_self *)&rig, &rig.service,
-	                                &rig.listener, rig.fd),
-	                0);
+	CU_ASSERT_EQUAL(
+	    reactors_listen(rig.all, (struct pstn_self *)&rig, &rig.service, &rig.listener, rig.fd),
+	    0);
 	CU_ASSERT(client_expects(queued, "+OK hello\r\n"));
 	CU_ASSERT(client_says(live, "QUIT\r\n"));
 	CU_ASSERT(client_expects(live, "+OK bye\r\n"));

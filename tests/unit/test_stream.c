@@ -66,14 +66,14 @@ static struct pstn_content text_content(struct text *t, bool in_file)
 {
 	atomic_fetch_add(&t->lent, 1);
 	return (struct pstn_content){.size = sizeof(struct pstn_content),
-	                             .fd = in_file ? t->fd : -1,
-	                             .bytes = in_file ? NULL : t->bytes,
-	                             .offset = in_file ? t->offset : 0,
-	                             .length = t->n,
-	                             .dots = t->dots,
-	                             .ndots = t->ndots,
-	                             .release = lend_back,
-	                             .ref = t};
+				     .fd = in_file ? t->fd : -1,
+				     .bytes = in_file ? NULL : t->bytes,
+				     .offset = in_file ? t->offset : 0,
+				     .length = t->n,
+				     .dots = t->dots,
+				     .ndots = t->ndots,
+				     .release = lend_back,
+				     .ref = t};
 }
 
 /* The wire form by definition; returns its length. */
@@ -184,7 +184,8 @@ static void test_every_boundary(void)
 					CU_ASSERT_EQUAL(content_lay(&o, &l), LAID_ALL);
 					CU_ASSERT_EQUAL_FATAL(l.octets, n - done);
 					CU_ASSERT_EQUAL(l.n, 1);
-					CU_ASSERT(memcmp(l.iov[0].iov_base, expected + done, k) == 0);
+					CU_ASSERT(memcmp(l.iov[0].iov_base, expected + done, k) ==
+						  0);
 					CU_ASSERT_EQUAL(content_sent(&o, k), k);
 					done += k;
 				}
@@ -206,8 +207,9 @@ static void texts_make(unsigned seed)
 	static const unsigned rare[] = {0, 0, 1, 50, 1000, 30000};
 
 	for (unsigned i = 0; i < TEXTS; i++)
-		text_make(&texts[i], sizes[(unsigned)rand_r(&seed) % 7] + (unsigned)rand_r(&seed) % 90,
-		          rare[(unsigned)rand_r(&seed) % 6], &seed);
+		text_make(&texts[i],
+			  sizes[(unsigned)rand_r(&seed) % 7] + (unsigned)rand_r(&seed) % 90,
+			  rare[(unsigned)rand_r(&seed) % 6], &seed);
 }
 
 static void texts_free(void)
@@ -249,9 +251,8 @@ static void expect_text(unsigned i)
 
 static void check_stream(bool unix_socket, int receive_buffer, uint64_t output_limit)
 {
-	struct rig rig = {.line = send_text,
-	                  .unix_socket = unix_socket,
-	                  .limits.output_limit = output_limit};
+	struct rig rig = {
+	    .line = send_text, .unix_socket = unix_socket, .limits.output_limit = output_limit};
 	char ask[32], *got;
 	size_t n;
 	int fd;
@@ -486,9 +487,8 @@ static void first_pieces(struct rig *rig, struct pstn_session *s, void *state, c
 
 static void test_drained(void)
 {
-	struct rig rig = {.line = first_pieces,
-	                  .drained = more_pieces,
-	                  .session_size = sizeof(unsigned)};
+	struct rig rig = {
+	    .line = first_pieces, .drained = more_pieces, .session_size = sizeof(unsigned)};
 	char *got, line[16];
 	size_t n;
 	int fd;
@@ -511,7 +511,8 @@ static void test_drained(void)
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
-static void small_message(struct rig *rig, struct pstn_session *s, void *state, char *line, size_t n)
+static void small_message(struct rig *rig, struct pstn_session *s, void *state, char *line,
+			  size_t n)
 {
 	struct pstn_content c = text_content(&cold, line[0] == 'f');
 

@@ -50,9 +50,9 @@ static void run_to(uint64_t t)
 
 static void test_each_distance(void)
 {
-	static const uint64_t distances[] = {1,    2,     63,     64,        65,         127,
-	                                     128,  1000,  4095,   4096,      4097,       262143,
-	                                     600000, 16777216, 1073741824, 34359738368, 50000000000};
+	static const uint64_t distances[] = {
+	    1,    2,    63,     64,     65,       127,        128,         1000,       4095,
+	    4096, 4097, 262143, 600000, 16777216, 1073741824, 34359738368, 50000000000};
 
 	for (size_t i = 0; i < sizeof(distances) / sizeof(distances[0]); i++) {
 		for (uint64_t start = 0; start < 5000; start += 37) {
