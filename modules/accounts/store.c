@@ -211,6 +211,10 @@ static int open_environment(struct store *st)
 	int rc = mdb_env_create(&st->env);
 
 	if (rc == 0)
+		rc = mdb_env_set_userctx(st->env, st);
+	if (rc == 0)
+		rc = mdb_env_set_assert(st->env, store_asserted);
+	if (rc == 0)
 		rc = mdb_env_set_mapsize(st->env, MAP_SIZE);
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(st->env, READERS);
@@ -273,6 +277,7 @@ struct store *store_open(const struct pstn_host *host, struct pstn_self *self, c
 	}
 	st->host = host;
 	st->self = self;
+	pthread_mutex_init(&st->check.lock, NULL);
 	if ((size_t)snprintf(st->path, sizeof(st->path), "%s/accounts.mdb", directory) >=
 	    sizeof(st->path)) {
 		snprintf(err, errlen, "%s: the path is too long", directory);
@@ -292,5 +297,6 @@ void store_close(struct store *st)
 		return;
 	if (st->env)
 		mdb_env_close(st->env);
+	pthread_mutex_destroy(&st->check.lock);
 	st->host->free(st->self, st);
 }

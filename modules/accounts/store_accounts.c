@@ -133,8 +133,7 @@ struct batch {
 	} at[BATCH];
 };
 
-/* The key as a string; false: it is no name, the database is damaged. */
-static bool key_name(const MDB_val *key, char *name)
+bool store_key_name(const MDB_val *key, char *name)
 {
 	if (key->mv_size >= NAME_SIZE || memchr(key->mv_data, '\0', key->mv_size))
 		return false;
@@ -143,8 +142,7 @@ static bool key_name(const MDB_val *key, char *name)
 	return true;
 }
 
-/* Put the cursor on the first row after `after`, or on the first of all. */
-static int seek(MDB_cursor *cursor, const char *after, MDB_val *key, MDB_val *data)
+int store_seek(MDB_cursor *cursor, const char *after, MDB_val *key, MDB_val *data)
 {
 	int rc;
 
@@ -161,10 +159,10 @@ static int fill(struct store *st, MDB_cursor *cursor, struct batch *b, char *aft
 {
 	MDB_val key, data;
 	const char *why;
-	int rc = seek(cursor, after, &key, &data);
+	int rc = store_seek(cursor, after, &key, &data);
 
 	while (rc == 0) {
-		if (!key_name(&key, after))
+		if (!store_key_name(&key, after))
 			return MDB_CORRUPTED;
 		why = row_decode(data.mv_data, data.mv_size, &b->at[b->n].row);
 		if (why)
@@ -215,53 +213,4 @@ int store_each(struct store *st, bool (*each)(void *, const char *name, const st
 	explicit_bzero(b, sizeof(*b));
 	st->host->free(st->self, b);
 	return store_end(st, NULL, rc, "listing accounts");
-}
-
-/* ---- checking ---- */
-
-static int check_rows(struct store *st, MDB_cursor *cursor, uint64_t rows, char *err, size_t errlen)
-{
-	char name[NAME_SIZE], canonical[NAME_SIZE];
-	MDB_val key, data;
-	struct row row;
-	const char *why = NULL;
-	int rc = seek(cursor, "", &key, &data);
-
-	while (rc == 0 && rows-- > 0) {
-		if (!key_name(&key, name) || name_account(name, "", canonical) ||
-		    strcmp(name, canonical) != 0)
-			return MDB_CORRUPTED;
-		why = row_decode(data.mv_data, data.mv_size, &row);
-		if (!why)
-			why = verifier_refusal(row.verifier);
-		if (why) {
-			snprintf(err, errlen,
-				 "%s: account %s %s; remove and add it again, or "
-				 "restore the file from a backup",
-				 st->path, name, why);
-			return PSTN_E_DAMAGED;
-		}
-		rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT);
-	}
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-int store_check(struct store *st, uint64_t rows, char *err, size_t errlen)
-{
-	MDB_cursor *cursor;
-	MDB_txn *txn;
-	int rc = store_begin(st, MDB_RDONLY, &txn);
-
-	if (rc == 0) {
-		rc = mdb_cursor_open(txn, st->accounts, &cursor);
-		if (rc == 0) {
-			rc = check_rows(st, cursor, rows, err, errlen);
-			mdb_cursor_close(cursor);
-		}
-		mdb_txn_abort(txn);
-	}
-	if (rc != 0 && rc != PSTN_E_DAMAGED)
-		snprintf(err, errlen, "%s: %s; restore the file from a backup", st->path,
-			 mdb_strerror(rc));
-	return rc == 0 ? 0 : -1;
 }

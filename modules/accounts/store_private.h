@@ -7,12 +7,20 @@
 #include "store.h"
 
 #include <lmdb.h>
+#include <pthread.h>
+#include <setjmp.h>
 
 struct store {
 	const struct pstn_host *host;
 	struct pstn_self *self;
 	MDB_env *env;
 	MDB_dbi meta, accounts, domains;
+	struct {
+		pthread_mutex_t lock;
+		bool running;
+		pthread_t thread;
+		jmp_buf damaged;
+	} check; /* see store_check.c */
 	char path[4096];
 };
 
@@ -22,6 +30,13 @@ int store_begin(struct store *, unsigned flags, MDB_txn **);
 int store_end(struct store *, MDB_txn *, int rc, const char *doing);
 MDB_val store_key(const char *text);
 void store_report(struct store *, int rc, const char *doing);
+
+/* The key as a string (NAME_SIZE octets); false: it is no name, the database is damaged. */
+bool store_key_name(const MDB_val *key, char *name);
+/* Put the cursor on the first row after `after`, or on the first of all. */
+int store_seek(MDB_cursor *, const char *after, MDB_val *key, MDB_val *data);
+/* What LMDB calls instead of ending the process at once when a page is not what it has to be. */
+void store_asserted(MDB_env *, const char *message);
 
 /* meta's numbers */
 int store_number_get(struct store *, MDB_txn *, const char *key, uint64_t *value);
