@@ -134,7 +134,7 @@ static void enter_transaction(struct pop3_session *p, const struct login *login)
 	pop3->host->idle_limit(p->stream, pop3->conf->idle_timeout);
 	pop3->host->count(pop3->self, POP3_LOGINS, 1);
 	pop3_audit_login(p, login->began);
-	pop3_ok(p, "logged in; %" PRIu32 " messages", p->totals.messages);
+	pop3_ok(p, "logged in; %" PRIu32 " message%s", POP3_COUNTED(p->totals.messages));
 }
 
 static void counted(void *arg, int status)

@@ -74,7 +74,8 @@ static void put_rows(struct pop3_session *p, const struct listing *l)
 static void begin(struct pop3_session *p, struct listing *l)
 {
 	if (!l->begun)
-		pop3_status(p, "%" PRIu32 " messages", p->totals.messages - p->marked);
+		pop3_status(p, "%" PRIu32 " message%s",
+			    POP3_COUNTED(p->totals.messages - p->marked));
 	l->begun = true;
 }
 

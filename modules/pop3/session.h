@@ -72,6 +72,8 @@ struct pop3_session {
 
 /* A status line, for replies with more lines to come. */
 void pop3_status(struct pop3_session *, const char *fmt, ...) PSTN_PRINTF(2, 3);
+/* pop3_status(p, "%" PRIu32 " message%s", POP3_COUNTED(n)) */
+#define POP3_COUNTED(n) (n), (n) == 1 ? "" : "s"
 /* A one-line reply; the command is over. The text of an error never holds what a client sent. */
 void pop3_ok(struct pop3_session *, const char *fmt, ...) PSTN_PRINTF(2, 3);
 void pop3_err(struct pop3_session *, const char *text);

@@ -15,7 +15,7 @@ static void updated(void *arg, int status)
 	if (status == PSTN_OK) {
 		p->removed = p->marked;
 		pop3_host(p)->count(p->pop3->self, POP3_DELETED, p->removed);
-		pop3_status(p, "bye; %" PRIu32 " messages deleted", p->removed);
+		pop3_status(p, "bye; %" PRIu32 " message%s deleted", POP3_COUNTED(p->removed));
 		pop3_finish(p, "quit");
 	} else if (status == PSTN_E_DAMAGED || status == PSTN_E_INVALID) {
 		pop3_err_close(p, "[SYS/PERM] nothing was deleted; please tell the administrator",

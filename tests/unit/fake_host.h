@@ -57,6 +57,9 @@ void fake_block_on(void (*fn)(void *arg), void *arg);
 /* ---- sessions ---- */
 struct pstn_session *fake_session(struct pstn_self *); /* of no service */
 struct pstn_session *fake_connect(struct pstn_self *, const struct pstn_service *, void *inst);
+/* The same from another address than 192.0.2.1, known already in open(). */
+struct pstn_session *fake_connect_from(struct pstn_self *, const struct pstn_service *, void *inst,
+				       const char *address);
 void fake_input(struct pstn_session *, const void *bytes, size_t n); /* from the client */
 void fake_line(struct pstn_session *, const char *line);             /* adds CRLF */
 /* The connection ends: the service's close(), then its operations and contents. */

@@ -40,7 +40,7 @@ struct pstn_session {
 	uint64_t idle_limit, last_input, queued_more;
 	struct chunk *chunks, **last_chunk;
 	char *output, *input;
-	size_t output_length, input_length;
+	size_t output_length, output_room, input_length;
 };
 
 static struct pstn_session *sessions, **sessions_end = &sessions;
@@ -65,7 +65,10 @@ const char *fake_session_name(struct pstn_session *s)
 
 static void emit(struct pstn_session *s, const void *bytes, size_t n)
 {
-	s->output = fake_must(realloc(s->output, s->output_length + n + 1));
+	if (s->output_length + n + 1 > s->output_room) {
+		s->output_room = 2 * (s->output_length + n + 1);
+		s->output = fake_must(realloc(s->output, s->output_room));
+	}
 	memcpy(s->output + s->output_length, bytes, n);
 	s->output_length += n;
 	s->output[s->output_length] = '\0';
@@ -506,7 +509,14 @@ struct pstn_session *fake_session(struct pstn_self *self)
 struct pstn_session *fake_connect(struct pstn_self *self, const struct pstn_service *service,
 				  void *inst)
 {
+	return fake_connect_from(self, service, inst, "192.0.2.1");
+}
+
+struct pstn_session *fake_connect_from(struct pstn_self *self, const struct pstn_service *service,
+				       void *inst, const char *address)
+{
 	struct pstn_session *s = make(self);
+	snprintf(s->peer.address, sizeof(s->peer.address), "%s", address);
 	s->service = service;
 	s->inst = inst;
 	s->line_limit = service->line_limit;
