@@ -167,17 +167,23 @@ static const struct pstn_commands commands = {
 
 static int read_file(struct quote *q, FILE *in, char *err, size_t errlen)
 {
-	const size_t limit = 1 << 20;
+	const long limit = 1 << 20;
+	long size = fseek(in, 0, SEEK_END) ? -1 : ftell(in);
 
-	q->text = q->host->alloc(q->self, limit + 1);
+	if (size < 0 || size > limit || fseek(in, 0, SEEK_SET)) {
+		snprintf(err, errlen, "cannot use file %s: %s", q->conf->quotes_file,
+			 size > limit ? "it is larger than 1 MiB" : "it is no plain file");
+		return -1;
+	}
+	q->text = q->host->alloc(q->self, (size_t)size + 1);
 	if (!q->text) {
 		snprintf(err, errlen, "no memory for the quotations");
 		return -1;
 	}
-	q->length = fread(q->text, 1, limit, in);
-	if (ferror(in) || !feof(in)) {
+	q->length = fread(q->text, 1, (size_t)size, in);
+	if (ferror(in)) {
 		snprintf(err, errlen, "cannot read file %s: %s", q->conf->quotes_file,
-			 ferror(in) ? "read error" : "it is larger than 1 MiB");
+			 strerror(errno));
 		return -1;
 	}
 	if (q->length && q->text[q->length - 1] == '\n')
