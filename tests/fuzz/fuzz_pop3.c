@@ -94,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t n)
 	must(w.fake.expunged == 0 || w.fake.calls[FAKE_EXPUNGE] == 1, "removed without QUIT");
 	if (!fake_closed(s))
 		fake_close(s, "client closed");
+	fake_settle();
 	must(world_end(&w) == 0, "something is left over");
 	return 0;
 }
