@@ -166,13 +166,16 @@ static bool list_longer(const struct ctl *ctl)
 
 int ctl_unknown(const struct ctl *ctl)
 {
-	const char *near = nearest(ctl);
+	const char *near;
 
+	if (ctl->nwords == 1 && list_longer(ctl))
+		return EXIT_USAGE;
+	near = nearest(ctl);
 	if (near)
 		ctl_error("there is no command \"%s%s%s\"; did you mean \"%s\"?", ctl->words[0],
-			  ctl->nwords > 1 ? " " : "", ctl->nwords > 1 ? ctl->words[1] : "", near);
+		          ctl->nwords > 1 ? " " : "", ctl->nwords > 1 ? ctl->words[1] : "", near);
 	else if (!list_longer(ctl))
 		ctl_error("there is no command \"%s\"; \"posternctl help\" lists them",
-			  ctl->words[0]);
+		          ctl->words[0]);
 	return EXIT_USAGE;
 }
