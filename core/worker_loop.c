@@ -251,6 +251,8 @@ static void beat(struct worker *w, uint64_t now)
 		return;
 	worker_send_beat(w, reactors_pulse(w->reactors), reactors_sessions(w->reactors));
 	w->beat_at = now + beat_interval(w);
+	/* A sink may want more or less than before: somebody raised a level, or its time is over. */
+	instance_refresh_log_levels(w->instances);
 }
 
 static bool may_end(const struct worker *w)

@@ -13,13 +13,13 @@
 #define ACCOUNT {"name", PSTN_ARG_TEXT, 0, "the account, user@domain"}
 #define DOMAIN {"domain", PSTN_ARG_TEXT, 0, "the domain"}
 #define OPTIONAL(name, kind, help) {name, PSTN_ARG_##kind, PSTN_ARG_OPTIONAL, help}
-#define PASSWORD {"password", PSTN_ARG_SECRET, PSTN_ARG_OPTIONAL | PSTN_ARG_CONFIRM, "the new password"}
+#define PASSWORD {"password", PSTN_ARG_SECRET, PSTN_ARG_CONFIRM, "the new password"}
 /* clang-format on */
 
 static const struct pstn_arg add_args[] = {
     ACCOUNT,
     OPTIONAL("scheme", OPTION, "how the password is kept: scram-sha-256 or yescrypt"),
-    OPTIONAL("verifier", OPTION, "take a SCRAM-SHA-256 or crypt(3) string instead of a password"),
+    OPTIONAL("verifier", SWITCH, "what is read is a SCRAM-SHA-256 or crypt(3) string, no password"),
     OPTIONAL("session-limit", OPTION, "simultaneous sessions, 0 for no limit, or \"default\""),
     PASSWORD,
     {0},
@@ -28,7 +28,7 @@ static const struct pstn_arg add_args[] = {
 static const struct pstn_arg passwd_args[] = {
     ACCOUNT,
     OPTIONAL("scheme", OPTION, "how the password is kept: scram-sha-256 or yescrypt"),
-    OPTIONAL("verifier", OPTION, "take a SCRAM-SHA-256 or crypt(3) string instead of a password"),
+    OPTIONAL("verifier", SWITCH, "what is read is a SCRAM-SHA-256 or crypt(3) string, no password"),
     PASSWORD,
     {0},
 };
@@ -130,12 +130,6 @@ void request_fail(struct request *r, int status, const char *what)
 		r->ops->fail(r->call, "There is no account or domain %s.", r->name);
 	else
 		r->ops->fail(r->call, "%s: %s: %s.", r->name, what, reason(status));
-}
-
-void request_log(struct request *r, const char *event)
-{
-	r->a->host->log(PSTN_EVENT(r->a->self, NULL, PSTN_INFO, event, PSTN_S("name", r->name),
-				   PSTN_U("by_uid", r->ops->uid(r->call))));
 }
 
 void request_time(struct request *r, const char *key, uint64_t seconds)

@@ -20,8 +20,6 @@ bool request_account(struct request *);
 bool request_domain(struct request *);
 /* The command failed for a reason that the database gave. what: "the account was not added". */
 void request_fail(struct request *, int status, const char *what);
-/* An administrator changed something: for the log. */
-void request_log(struct request *, const char *event);
 void request_time(struct request *, const char *key, uint64_t seconds);
 
 void domain_add(void *inst, struct pstn_call *);

@@ -75,33 +75,28 @@ static bool password_is_good(struct request *r, const char *password)
 
 static bool given_verifier(struct request *r, const char *text, char *out)
 {
-	const char *password = r->ops->arg(r->call, "password");
 	const char *why = verifier_refusal(text);
 
-	if (password && *password)
-		why = "came with a password; give one or the other";
-	if (why) {
+	if (why)
 		r->ops->fail(r->call, "%s: the verifier %s; nothing was done.", r->name, why);
-		return false;
-	}
-	memcpy(out, text, strlen(text) + 1);
-	return true;
+	else
+		memcpy(out, text, strlen(text) + 1);
+	return !why;
 }
 
-/* From --verifier, or made from the password. */
+/* What is kept of the secret that was given: itself if it is a verifier, else what is made of it. */
 static bool verifier_argument(struct request *r, char *out)
 {
-	const char *text = r->ops->arg(r->call, "verifier");
-	const char *password = r->ops->arg(r->call, "password");
+	const char *secret = r->ops->arg(r->call, "password");
 	int scheme;
 
 	if (!scheme_argument(r, &scheme))
 		return false;
-	if (text)
-		return given_verifier(r, text, out);
-	if (!password_is_good(r, password))
+	if (r->ops->arg(r->call, "verifier"))
+		return given_verifier(r, secret ? secret : "", out);
+	if (!password_is_good(r, secret))
 		return false;
-	if (accounts_make_verifier(r->a, scheme, password, out) == 0)
+	if (accounts_make_verifier(r->a, scheme, secret, out) == 0)
 		return true;
 	r->ops->fail(r->call,
 		     "%s: the password could not be hashed: there is no memory left. Nothing "
@@ -163,15 +158,13 @@ void account_add(void *inst, struct pstn_call *call)
 	} else if (status != PSTN_OK) {
 		request_fail(&r, status, "the account was not added");
 	} else {
-		request_log(&r, "account_added");
 		answer_account(&r, &row, new_domain);
 	}
 	explicit_bzero(&row, sizeof(row));
 }
 
 /* Applies one edit and answers with the account as it is now. */
-static void change(struct request *r, int (*edit)(void *, struct row *), void *arg,
-		   const char *event)
+static void change(struct request *r, int (*edit)(void *, struct row *), void *arg)
 {
 	struct row row;
 	int status = store_change(r->a->store, r->name, edit, arg, &row);
@@ -182,7 +175,6 @@ static void change(struct request *r, int (*edit)(void *, struct row *), void *a
 	} else if (status != PSTN_OK) {
 		request_fail(r, status, "the account was not changed");
 	} else {
-		request_log(r, event);
 		answer_account(r, &row, false);
 	}
 	explicit_bzero(&row, sizeof(row));
@@ -201,7 +193,7 @@ void account_passwd(void *inst, struct pstn_call *call)
 
 	if (!request_account(&r) || !verifier_argument(&r, verifier))
 		return;
-	change(&r, edit_verifier, verifier, "account_password_changed");
+	change(&r, edit_verifier, verifier);
 	explicit_bzero(verifier, sizeof(verifier));
 }
 
@@ -258,7 +250,7 @@ void account_set(void *inst, struct pstn_call *call)
 	struct settings s = {0};
 
 	if (request_account(&r) && settings_arguments(&r, &s))
-		change(&r, edit_settings, &s, "account_changed");
+		change(&r, edit_settings, &s);
 }
 
 void account_remove(void *inst, struct pstn_call *call)
@@ -274,7 +266,6 @@ void account_remove(void *inst, struct pstn_call *call)
 		request_fail(&r, status, "the account was not removed");
 		return;
 	}
-	request_log(&r, "account_removed");
 	r.ops->open_object(call, NULL);
 	r.ops->text(call, "account", r.name);
 	r.ops->integer(call, "id", (int64_t)id);

@@ -23,7 +23,6 @@ void domain_add(void *inst, struct pstn_call *call)
 	} else if (status != PSTN_OK) {
 		request_fail(&r, status, "the domain was not added");
 	} else {
-		request_log(&r, "domain_added");
 		answer_domain(&r);
 	}
 }
@@ -46,7 +45,6 @@ void domain_remove(void *inst, struct pstn_call *call)
 	} else if (status != PSTN_OK) {
 		request_fail(&r, status, "the domain was not removed");
 	} else {
-		request_log(&r, "domain_removed");
 		answer_domain(&r);
 	}
 }

@@ -90,10 +90,6 @@ static void log_level(void *inst, struct pstn_call *call)
 			  "already; give one back with \"log level SERVICE default\".",
 			  service, LEVELS_RAISED_MAX);
 	} else {
-		l->host->log(PSTN_EVENT(l->self, NULL, PSTN_INFO, "log_level_changed",
-					PSTN_S("of", service), PSTN_S("level", text),
-					PSTN_S("for", duration ? duration : "this generation"),
-					PSTN_U("by_uid", ops->uid(call))));
 		answer(l, call, service, level < 0 ? "configuration" : "log level", until);
 	}
 }

@@ -9,7 +9,7 @@
 
 enum {
 	FORMAT_LINE_MAX = 16384,
-	FORMAT_VALUE_MAX = 4096, /* octets of a field's value that are taken */
+	FORMAT_VALUE_MAX = 2048, /* octets of a field's value that are taken */
 	FORMAT_NAME_MAX = 256    /* of all names: service, session, event, key */
 };
 

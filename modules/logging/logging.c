@@ -96,7 +96,7 @@ static const struct pstn_option syslog_options[] = {
 		    .help = "The name under which syslog knows the messages."),
     PSTN_OPT_ENUM(struct logging_syslog, level, .def = "default", .choices = sink_levels,
 		  .help = SINK_LEVEL),
-    PSTN_OPT_PATH(struct logging_syslog, path, .def = "/dev/log", .help = "The daemon's socket."),
+    PSTN_OPT_STRING(struct logging_syslog, path, .def = "/dev/log", .help = "The daemon's socket."),
     {0},
 };
 
