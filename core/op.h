@@ -6,8 +6,8 @@
  * cancel() belongs on the thread on which the timer would fire.
  *
  * A session that closes calls the service's close() first, so that timers may still be cancelled
- * there, and ops_orphan() after it. Reactors have to run until instances_stop() has returned: it
- * waits until no operation is pending.
+ * there, and ops_orphan() after it. Reactors and job threads have to run until instances_stop() has
+ * returned: it waits until no operation is pending. See reactors_stop() for the whole order.
  */
 #ifndef CORE_OP_H
 #define CORE_OP_H

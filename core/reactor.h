@@ -54,9 +54,10 @@ bool reactors_pulse(struct reactors *);
 /* End sessions: those in between commands at once, others when their command is answered; then,
  * at the second call (or `now`), all. */
 void reactors_end_sessions(struct reactors *, bool now);
-/* Closes the sessions still there, joins. The order at the end of a worker, so that nothing is
- * posted to a reactor that is no more: reactors_unlisten(), reactors_end_sessions() until there are
- * none, jobs_stop(), reactors_stop(), instances_stop(). */
+/* Closes the sessions still there, joins. The order at the end of a worker: reactors_unlisten(),
+ * reactors_end_sessions() until there are none, instances_stop(), which waits until no operation is
+ * pending, reactors_stop(), jobs_stop(), log_stop(). If sessions do not go, instances are not
+ * stopped either: the process ends under them. */
 void reactors_stop(struct reactors **);
 
 /* A row of `posternctl sessions`; strings valid during the call only. */

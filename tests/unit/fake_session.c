@@ -268,9 +268,8 @@ static bool give(struct pstn_session *s)
 
 static void end_if_due(struct pstn_session *s)
 {
-	if (s->closed || !(s->dropped || (s->finished && !s->blocked)))
-		return;
-	fake_close(s, s->why);
+	if (!s->closed && mute(s))
+		fake_close(s, s->why);
 }
 
 static void turn(struct pstn_session *s)
@@ -398,7 +397,8 @@ void fake_close(struct pstn_session *s, const char *why)
 	if (s->service)
 		s->service->close(s->inst, s, s->state, why);
 	fake_ops_orphan(s);
-	flush(s, false);
+	if (s->dropped || !s->finished || !s->blocked)
+		flush(s, false);
 	give_claims_back(s);
 	s->closed = true;
 	free(s->state);
@@ -577,7 +577,9 @@ void fake_clear_output(struct pstn_session *s)
 void fake_block(struct pstn_session *s, bool blocked)
 {
 	s->blocked = blocked;
-	if (!blocked)
+	if (!blocked && s->closed)
+		flush(s, true); /* the last output of a session that finished */
+	else if (!blocked)
 		turn(s);
 }
 
@@ -646,8 +648,8 @@ unsigned fake_sessions_end(void)
 		if (!s->closed) {
 			fprintf(stderr, "fake_host: session %s is still open\n", s->id);
 			left++;
-			flush(s, false);
 		}
+		flush(s, false);
 		free(s->state);
 		free(s->output);
 		free(s->input);
