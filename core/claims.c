@@ -2,13 +2,14 @@
  * claims.c - a table of counts in shared memory.
  *
  * An entry says how many places one worker holds under one key; a key's count is the sum over the
- * workers' entries. Entries are found by linear probing and never move while they count something,
- * so an entry's index can serve as ticket. An entry becomes valid by its count alone, which is
- * written last: a worker that dies at any instruction leaves a table that can be read, and the
- * robust mutex passes on to the next.
+ * workers' entries. Entries hang in chains, one for each hash value, and do not move, so an entry's
+ * index can serve as ticket.
  *
- * The supervisor never takes that mutex: its list pointers lie where workers can write. To forget a
- * dead worker it only stores zeros into counts that nobody else changes any more.
+ * A worker may be killed at any instruction. An entry is linked and unlinked by one store, so that
+ * chains are always whole and all that can be lost is an unused entry; the robust mutex passes on
+ * to the next. The supervisor never takes that mutex: its list pointers lie where workers can write.
+ * To forget a dead worker it only stores zeros into counts that nobody else changes any more, and
+ * whoever meets such an entry later puts it back.
  */
 #include "config.h"
 
@@ -29,25 +30,30 @@
 
 enum {
 	ENTRIES = 1 << 19, /* 100,000 sessions with two places each fill two fifths */
-	PROBES_MAX = 4096, /* a chain as long as this means a full table */
+	CHAINS = 1 << 18,
+	CHAIN_MAX =
+	    4096, /* nothing honest is longer; whoever wrote such a chain, nobody loops in it */
 	LOCK_SECONDS = 2
 };
 #define CLAIMS_MAGIC UINT64_C(0x5053544e434c4d31)
 
 struct entry {
-	uint64_t hash; /* 0: nothing was ever here, a search ends */
-	uint32_t check;
-	uint16_t slot, unused;
-	_Atomic uint32_t count; /* 0: may be used anew */
-	uint32_t unused2;
+	uint64_t hash;
+	uint32_t check;         /* more of the hash */
+	uint32_t next;          /* in its chain, or among the free ones; 0 ends */
+	_Atomic uint32_t slot;  /* of the worker; written before count */
+	_Atomic uint32_t count; /* 0: of no use to anybody */
 };
 
 struct table {
 	uint64_t magic;
 	pthread_mutex_t lock;
-	_Atomic uint32_t
-	    held[CLAIMS_SLOTS]; /* places of each worker: at least the sum of its counts */
-	_Alignas(4096) struct entry entries[ENTRIES];
+	_Atomic uint32_t held[CLAIMS_SLOTS]; /* at least the sum of that worker's counts */
+	_Atomic uint32_t stale;              /* counts were zeroed; entries wait in their chains */
+	_Atomic uint32_t used;               /* entries from 1 to here have been used */
+	uint32_t free;
+	uint32_t chains[CHAINS];
+	struct entry entries[ENTRIES + 1]; /* [0] is none */
 };
 
 static struct {
@@ -63,9 +69,9 @@ static bool lock_table(struct table *t)
 	struct timespec until;
 	int rc = pthread_mutex_trylock(&t->lock);
 	if (rc == EBUSY) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
+		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += LOCK_SECONDS;
-		rc = pthread_mutex_clocklock(&t->lock, CLOCK_MONOTONIC, &until);
+		rc = pthread_mutex_timedlock(&t->lock, &until);
 	}
 	if (rc == EOWNERDEAD)
 		rc = pthread_mutex_consistent(&t->lock);
@@ -119,34 +125,18 @@ int claims_create(void)
 	return fd;
 }
 
-static void clear_entries(struct table *t, size_t from, size_t to, unsigned slot)
+static void clear_slot(struct table *t, unsigned slot)
 {
-	for (size_t i = from; i < to && t->held[slot] > 0; i++) {
+	uint32_t end = t->used;
+	if (t->held[slot] == 0)
+		return;
+	for (uint32_t i = 1; i <= end && i <= ENTRIES; i++) {
 		struct entry *e = &t->entries[i];
-		uint32_t count = e->count;
-		if (e->slot != slot || count == 0)
-			continue;
-		e->count = 0;
-		t->held[slot] -= count < t->held[slot] ? count : t->held[slot];
-	}
-}
-
-/* Only what was ever written is looked at: to read a hole of a memory file would fill it. */
-static void clear_slot(struct table *t, int fd, unsigned slot)
-{
-	const off_t base = offsetof(struct table, entries), size = sizeof(struct table);
-	off_t at = base;
-	while (t->held[slot] > 0 && (at = lseek(fd, at, SEEK_DATA)) >= 0 && at < size) {
-		off_t hole = lseek(fd, at, SEEK_HOLE);
-		if (hole < 0 || hole > size)
-			hole = size;
-		size_t first = (size_t)(at - base) / sizeof(struct entry);
-		size_t end =
-		    (size_t)(hole - base + (off_t)sizeof(struct entry) - 1) / sizeof(struct entry);
-		clear_entries(t, first, end < ENTRIES ? end : ENTRIES, slot);
-		at = hole;
+		if (e->count > 0 && e->slot == slot) /* in this order: see `slot` */
+			e->count = 0;
 	}
 	t->held[slot] = 0;
+	t->stale = 1;
 }
 
 void claims_clear_slot(int fd, unsigned slot)
@@ -157,7 +147,7 @@ void claims_clear_slot(int fd, unsigned slot)
 	if (!t)
 		return; /* claims_attach() of the slot's next owner does it */
 	if (t->magic == CLAIMS_MAGIC)
-		clear_slot(t, fd, slot);
+		clear_slot(t, slot);
 	munmap(t, sizeof(*t));
 }
 
@@ -174,8 +164,7 @@ int claims_attach(int fd, unsigned slot)
 	}
 	own.table = t;
 	own.slot = (uint16_t)slot;
-	if (fd >= 0)
-		clear_slot(t, fd, slot);
+	clear_slot(t, slot);
 	return 0;
 }
 
@@ -183,70 +172,149 @@ void claims_detach(void)
 {
 	if (!own.table)
 		return;
-	clear_entries(own.table, 0, ENTRIES, own.slot);
+	clear_slot(own.table, own.slot);
 	munmap(own.table, sizeof(*own.table));
 	own.table = NULL;
 }
 
-/* ---- taking and giving ---- */
+/* ---- chains; all with the lock held ---- */
+
+/* What is written before is in memory before what comes after, for whoever finds us dead here. */
+static void step(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static uint32_t *chain_of(struct table *t, uint64_t hash)
+{
+	return &t->chains[hash & (CHAINS - 1)];
+}
+
+static void put_back(struct table *t, uint32_t *link)
+{
+	uint32_t i = *link;
+	*link = t->entries[i].next;
+	step();
+	t->entries[i].next = t->free;
+	step();
+	t->free = i;
+}
+
+static void sweep(struct table *t)
+{
+	for (unsigned c = 0; c < CHAINS; c++)
+		for (uint32_t *link = &t->chains[c]; *link && *link <= ENTRIES;)
+			if (t->entries[*link].count == 0)
+				put_back(t, link);
+			else
+				link = &t->entries[*link].next;
+}
+
+static uint32_t take_free(struct table *t)
+{
+	uint32_t i = t->free;
+	if (!i && t->used < ENTRIES)
+		return ++t->used;
+	if (!i && t->stale) {
+		t->stale = 0;
+		sweep(t);
+		i = t->free;
+	}
+	if (i)
+		t->free = t->entries[i].next;
+	step();
+	return i;
+}
 
 struct found {
-	struct entry *mine, *free;
+	uint32_t mine; /* 0: this worker has no entry for the key */
 	uint64_t taken;
-	bool full;
 };
 
-/* Locked. */
-static struct found search(struct table *t, uint64_t hash, uint32_t check)
+static bool search(struct table *t, uint64_t hash, uint32_t check, struct found *f)
 {
-	struct found f = {.full = true};
-	for (size_t i = 0; i < PROBES_MAX; i++) {
-		struct entry *e = &t->entries[(hash + i) & (ENTRIES - 1)];
-		if (e->count == 0) {
-			if (!f.free)
-				f.free = e;
-			if (e->hash == 0) {
-				f.full = false;
-				break;
-			}
-		} else if (e->hash == hash && e->check == check) {
-			f.taken += e->count;
-			if (e->slot == own.slot)
-				f.mine = e;
+	uint32_t *link = chain_of(t, hash);
+	*f = (struct found){0};
+	for (unsigned n = 0; *link && *link <= ENTRIES; n++) {
+		struct entry *e = &t->entries[*link];
+		if (n == CHAIN_MAX)
+			return false;
+		uint32_t count = e->count;
+		if (count == 0) {
+			put_back(t, link);
+			continue;
 		}
+		if (e->hash == hash && e->check == check) {
+			f->taken += count;
+			if (e->slot == own.slot)
+				f->mine = *link;
+		}
+		link = &e->next;
 	}
-	f.full = f.full && !f.free && !f.mine;
-	return f;
+	return true;
 }
+
+static uint32_t add_entry(struct table *t, uint64_t hash, uint32_t check)
+{
+	uint32_t i = take_free(t), *chain = chain_of(t, hash);
+	if (!i)
+		return 0;
+	struct entry *e = &t->entries[i];
+	e->hash = hash;
+	e->check = check;
+	e->next = *chain;
+	e->slot = own.slot;
+	e->count = 1;
+	step();
+	*chain = i;
+	return i;
+}
+
+static void remove_entry(struct table *t, uint32_t i)
+{
+	uint32_t *link = chain_of(t, t->entries[i].hash);
+	for (unsigned n = 0; *link && *link <= ENTRIES && n < CHAIN_MAX; n++) {
+		if (*link == i) {
+			put_back(t, link);
+			return;
+		}
+		link = &t->entries[*link].next;
+	}
+}
+
+/* ---- taking and giving ---- */
 
 static void tell_full(void)
 {
-	static atomic_llong told;
+	static atomic_llong next;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	long long last = atomic_load(&told);
-	if ((last == 0 || now.tv_sec - last >= 10) &&
-	    atomic_compare_exchange_strong(&told, &last, (long long)now.tv_sec + 1))
+	long long due = atomic_load(&next);
+	if (now.tv_sec >= due &&
+	    atomic_compare_exchange_strong(&next, &due, (long long)now.tv_sec + 10))
 		CORE_EVENT(PSTN_CRITICAL, "claims-full", PSTN_U("entries", ENTRIES),
 			   PSTN_S("effect", "sessions that need a place are refused"));
 }
 
-static struct entry *take(struct table *t, uint64_t hash, uint32_t check, uint32_t limit)
+static uint32_t take(struct table *t, uint64_t hash, uint32_t check, uint32_t limit)
 {
-	struct found f = search(t, hash, check);
-	if (f.full)
-		tell_full();
-	struct entry *e = f.mine ? f.mine : f.free;
-	if (!e || f.taken >= limit)
-		return NULL;
-	if (e == f.free) {
-		e->hash = hash;
-		e->check = check;
-		e->slot = own.slot;
+	struct found f;
+	uint32_t i = 0;
+	bool whole = search(t, hash, check, &f);
+	if (whole && f.taken >= limit)
+		return 0;
+	t->held[own.slot]++; /* before the count, so that the sum is never too low */
+	if (whole && f.mine) {
+		t->entries[f.mine].count++;
+		return f.mine;
 	}
-	t->held[own.slot]++;
-	e->count++; /* this makes the entry valid */
-	return e;
+	if (whole)
+		i = add_entry(t, hash, check);
+	if (!i) {
+		t->held[own.slot]--;
+		tell_full();
+	}
+	return i;
 }
 
 bool claims_take(const char *key, uint32_t limit, uint32_t *ticket)
@@ -255,34 +323,22 @@ bool claims_take(const char *key, uint32_t limit, uint32_t *ticket)
 	if (!t)
 		return false;
 	XXH128_hash_t h = XXH3_128bits(key, strlen(key));
-	uint64_t hash = h.low64 ? h.low64 : 1;
 	if (!lock_table(t))
 		return false;
-	struct entry *e = take(t, hash, (uint32_t)h.high64, limit);
-	if (e)
-		*ticket = (uint32_t)(e - t->entries);
+	*ticket = take(t, h.low64, (uint32_t)h.high64, limit);
 	unlock_table(t);
-	return e;
-}
-
-/* An unused entry in front of one that was never used need not be passed by searches any more. */
-static void forget_unused(struct table *t, size_t i)
-{
-	if (t->entries[(i + 1) & (ENTRIES - 1)].hash != 0)
-		return;
-	for (; t->entries[i].count == 0 && t->entries[i].hash != 0; i = (i - 1) & (ENTRIES - 1))
-		t->entries[i].hash = 0;
+	return *ticket;
 }
 
 void claims_give(uint32_t ticket)
 {
 	struct table *t = own.table;
-	if (!t || ticket >= ENTRIES || !lock_table(t))
+	if (!t || ticket == 0 || ticket > ENTRIES || !lock_table(t))
 		return; /* a place that cannot be given back goes with the worker */
 	struct entry *e = &t->entries[ticket];
 	if (e->slot == own.slot && e->count > 0) {
 		if (--e->count == 0)
-			forget_unused(t, ticket);
+			remove_entry(t, ticket);
 		t->held[own.slot]--;
 	}
 	unlock_table(t);

@@ -92,7 +92,7 @@ static void write_line(const struct pstn_log_event *e)
 
 static void wake_log_thread(void)
 {
-	if (!atomic_exchange_explicit(&logger.woken, true, memory_order_acq_rel))
+	if (!atomic_exchange(&logger.woken, true))
 		sem_post(&logger.wake);
 }
 
@@ -296,7 +296,8 @@ static void sleep_until_wanted(unsigned vain)
 	atomic_store(&logger.quiet, quiet);
 	sem_clockwait(&logger.wake, CLOCK_MONOTONIC, &until); /* whatever it says: time to look */
 	atomic_store(&logger.quiet, false);
-	atomic_store_explicit(&logger.woken, false, memory_order_release);
+	/* Before the rings are looked at, in every thread's eyes: who finds `woken` set relies on it. */
+	atomic_exchange(&logger.woken, false);
 }
 
 static uint64_t flush_wanted(void)

@@ -3,13 +3,14 @@
  */
 #include "jobs.h"
 
-#include "suite.h"
-
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+#include "suite.h"
 
 struct work {
 	struct task task; /* first */
@@ -186,6 +187,16 @@ static void many_submitters(void)
 	free(w);
 }
 
-SUITE("jobs", {"grow", grows_while_work_waits}, {"shrink", shrinks_when_idle},
-      {"bounded queue, urgent first", queue_is_bounded}, {"stopped", stopped_refuses},
-      {"many submitters", many_submitters})
+static const struct suite_case cases[] = {
+    {"grow while work waits", grows_while_work_waits},
+    {"shrink when idle", shrinks_when_idle},
+    {"bounded queue, urgent first", queue_is_bounded},
+    {"stopped", stopped_refuses},
+    {"many submitters", many_submitters},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return suite_run("jobs", cases, argc > 1 ? argv[1] : NULL);
+}
