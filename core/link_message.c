@@ -142,13 +142,13 @@ int link_receive(int link, struct link_message *m, bool wait)
 	ssize_t n;
 
 	link_begin(m, 0);
+	/* The other side may have died without reading what we sent: that error comes once, and
+	 * before what it said last. */
 	do
 		n = recvmsg(link, &msg, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == ECONNRESET ? 0 : -1;
-	if (n == 0)
-		return 0;
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return (int)n;
 	take_descriptors(m, &msg);
 	if ((size_t)n < sizeof h || h.magic != LINK_MAGIC || h.version != LINK_VERSION ||
 	    h.size != (size_t)n - sizeof h || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
