@@ -79,6 +79,9 @@ static void help(struct supervisor *sv, struct client *c, const struct control_r
 	json_t *rows = json_array();
 
 	(void)r;
+	client_note(sv, c,
+		    "no worker serves at the moment (posternctl status tells why): the commands of "
+		    "modules are missing");
 	if (rows)
 		control_rows_json(rows, &supervisor_rows);
 	client_ok(sv, c, rows);

@@ -211,25 +211,25 @@ static int start_offline(struct worker *w)
 	return worker_start_services(w, print_early);
 }
 
-static void serve_offline(struct worker *w, int fd)
+/* 0: a whole request; -1: none, and the client has been told. */
+static int read_offline(const struct worker *w, struct control_input *in, int fd)
 {
-	struct control_input in;
 	enum control_got got = CONTROL_PART;
 	char err[128] = "no memory";
 
-	if (control_input_open(&in) < 0) {
-		refuse_offline(w, fd, err);
-		return;
-	}
+	if (control_input_open(in) < 0)
+		got = CONTROL_BAD;
 	while (got == CONTROL_PART)
-		got = control_input_read(&in, fd, 0, err, sizeof err);
+		got = control_input_read(in, fd, 0, err, sizeof(err));
 	if (got == CONTROL_BAD)
 		refuse_offline(w, fd, err);
-	if (got == CONTROL_WHOLE) {
-		control_serve(dup(fd), getuid(), in.text, in.files, in.nfiles);
-		in.nfiles = 0; /* control_serve() closes them */
-	}
-	control_input_clear(&in);
+	return got == CONTROL_WHOLE ? 0 : -1;
+}
+
+static void serve_offline(struct control_input *in, int fd)
+{
+	control_serve(dup(fd), getuid(), in->text, in->files, in->nfiles);
+	in->nfiles = 0; /* control_serve() closes them */
 	while (control_running() > 0) {
 		control_queue_run();
 		pause_ms(2);
@@ -239,6 +239,7 @@ static void serve_offline(struct worker *w, int fd)
 int worker_run_offline(const struct dirs *dirs, int fd)
 {
 	struct worker *w = new_worker(-1);
+	struct control_input in;
 	char err[512] = "";
 	int lock = -1, status = -1;
 
@@ -246,14 +247,17 @@ int worker_run_offline(const struct dirs *dirs, int fd)
 		return EXIT_FAILED;
 	(void)signal(SIGPIPE, SIG_IGN);
 	w->dirs = *dirs;
-	if (instance_make_dirs(dirs, err, sizeof err) == 0)
-		lock = instance_lock(dirs, true, err, sizeof err);
-	if (lock >= 0)
-		status = start_offline(w);
-	if (status == 0)
-		serve_offline(w, fd);
-	else
-		refuse_offline(w, fd, err);
+	if (read_offline(w, &in, fd) == 0) {
+		if (instance_make_dirs(dirs, err, sizeof(err)) == 0)
+			lock = instance_lock(dirs, true, err, sizeof(err));
+		if (lock >= 0)
+			status = start_offline(w);
+		if (status == 0)
+			serve_offline(&in, fd);
+		else
+			refuse_offline(w, fd, err);
+	}
+	control_input_clear(&in);
 	worker_end(w);
 	w->dirs = (struct dirs){0}; /* the caller's */
 	clear(w);

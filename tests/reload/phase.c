@@ -38,11 +38,18 @@ struct phase_session {
 	unsigned char room[PHASE_ROOM];
 };
 
+/* A death by signal, whatever a sanitizer made of the signal and wherever it is blocked. */
 static void crash(void *arg, int status)
 {
+	sigset_t set;
+
 	(void)arg;
 	(void)status;
-	raise(SIGSEGV);
+	sigemptyset(&set);
+	sigaddset(&set, SIGSEGV);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)signal(SIGSEGV, SIG_DFL);
+	(void)raise(SIGSEGV);
 }
 
 static void *phase_start(struct pstn_self *self, const struct pstn_host *host, const void *conf,
@@ -57,7 +64,7 @@ static void *phase_start(struct pstn_self *self, const struct pstn_host *host, c
 	}
 	*p = (struct phase){.self = self, .host = host};
 #ifdef PHASE_CRASHES_START
-	raise(SIGSEGV);
+	crash(p, 0);
 #endif
 #ifdef PHASE_HANGS_START
 	pause();
@@ -135,7 +142,7 @@ static void on_line(void *inst, struct pstn_session *s, void *state, char *line,
 	} else if (strncmp(line, "ECHO ", 5) == 0) {
 		p->host->printf(s, "%s\r\n", line + 5);
 	} else if (strcmp(line, "CRASH") == 0) {
-		raise(SIGSEGV);
+		crash(p, 0);
 	} else if (strcmp(line, "WEDGE") == 0) {
 		for (;;)
 			pause();
