@@ -14,8 +14,6 @@ static bool grow(struct lines *l)
 	unsigned room = l->room ? l->room * 2 : 8;
 	char **v;
 
-	if (l->n == LINES_MAX)
-		return false;
 	v = realloc(l->v, room * sizeof *v);
 	if (!v)
 		return false;
@@ -28,7 +26,7 @@ void lines_add(struct lines *l, const char *text)
 {
 	char *copy = NULL;
 
-	if (l->n < l->room || grow(l))
+	if (l->n < LINES_MAX && (l->n < l->room || grow(l)))
 		copy = strdup(text);
 	if (copy)
 		l->v[l->n++] = copy;
