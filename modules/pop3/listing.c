@@ -112,20 +112,29 @@ static bool take_batch(struct pop3_session *p, struct listing *l, int status)
 	return true;
 }
 
+/* Whether to go on at once; if not, pop3_listing_go_on() is called when output has drained. */
+static bool reader_keeps_up(struct pop3_session *p)
+{
+	if (pop3_host(p)->queued(p->stream) <= OUTPUT_ENOUGH)
+		return true;
+	pop3_hold(p);
+	pop3_host(p)->want_drained(p->stream);
+	return false;
+}
+
 static void batch_listed(void *arg, int status)
 {
 	struct pop3_session *p = arg;
 
-	if (take_batch(p, p->scratch, status))
+	if (take_batch(p, p->scratch, status) && reader_keeps_up(p))
 		pop3_listing_go_on(p);
 }
 
 void pop3_listing_go_on(struct pop3_session *p)
 {
-	const struct pstn_host *host = pop3_host(p);
 	struct listing *l = p->scratch;
 
-	while (host->queued(p->stream) <= OUTPUT_ENOUGH) {
+	do {
 		int status = p->pop3->maildrops->list(p->maildrop, l->next, l->rows, l->max,
 						      &l->count, batch_listed, p);
 
@@ -135,10 +144,7 @@ void pop3_listing_go_on(struct pop3_session *p)
 		}
 		if (!take_batch(p, l, status))
 			return;
-	}
-	p->listing = true;
-	pop3_hold(p);
-	host->want_drained(p->stream);
+	} while (reader_keeps_up(p));
 }
 
 static void list_all(struct pop3_session *p, bool uidl)

@@ -150,19 +150,13 @@ static void session_overlong(void *inst, struct pstn_session *stream, void *stat
 		pop3_command_bad(p, "line too long");
 }
 
+/* Only listings ask for it. */
 static void session_drained(void *inst, struct pstn_session *stream, void *state)
 {
 	struct pop3_session *p = state;
 
 	(void)inst;
 	(void)stream;
-	if (p->state == POP3_UPDATE)
-		return;
-	if (!p->listing) {
-		pop3_complete(p);
-		return;
-	}
-	p->listing = false;
 	pop3_listing_go_on(p);
 }
 

@@ -9,9 +9,6 @@
 
 #define REPLY_MAX 512 /* RFC 1939 section 3: octets of a status line with its end */
 
-/* So much may wait for a slow reader before the next command is looked at. */
-#define OUTPUT_ENOUGH 65536
-
 static PSTN_PRINTF(3, 0) void status_line(struct pop3_session *p, const char *indicator,
 					  const char *fmt, va_list ap)
 {
@@ -129,13 +126,7 @@ void pop3_complete(struct pop3_session *p)
 
 	host->free(p->pop3->self, p->scratch);
 	p->scratch = NULL;
-	p->listing = false;
-	if (p->state == POP3_UPDATE)
-		return;
-	if (host->queued(p->stream) > OUTPUT_ENOUGH) {
-		pop3_hold(p);
-		host->want_drained(p->stream);
-	} else if (p->held) {
+	if (p->held && p->state != POP3_UPDATE) {
 		p->held = false;
 		host->resume(p->stream);
 	}

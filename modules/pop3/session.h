@@ -56,6 +56,7 @@ struct pop3_session {
 	uint64_t *marks;                 /* see marks.h */
 	void *scratch;                   /* what the command under way needs to remember */
 	struct pop3_transfer *transfers; /* texts read and not yet sent */
+	pstn_done *when_sent;            /* what waits for them; see pop3_when_sent() */
 	struct pstn_maildrop_totals totals;
 	uint64_t opened; /* host->now() */
 	uint64_t marked_octets, retrieved_octets;
@@ -63,8 +64,7 @@ struct pop3_session {
 	uint32_t zombies; /* as marked_octets knows them */
 	uint32_t bad_commands, login_failures;
 	uint8_t state;
-	bool held;      /* a command is under way or output has to drain */
-	bool listing;   /* scratch is a listing's, which goes on in drained() */
+	bool held;      /* a command is under way */
 	bool plaintext; /* USER and PASS are allowed on this connection */
 };
 
@@ -101,7 +101,7 @@ void pop3_fill_row(struct pop3_session *, struct pop3_row *, uint32_t number, ps
 /* The same into scratch. */
 void pop3_find_row(struct pop3_session *, uint32_t number, pstn_done *next);
 
-/* ---- listing.c ---- */
+/* ---- listing.c: output has drained ---- */
 void pop3_listing_go_on(struct pop3_session *);
 
 static inline const struct pstn_host *pop3_host(const struct pop3_session *p)

@@ -61,16 +61,39 @@ static void let_go(struct pop3_transfer *t)
 	pop3->host->free(pop3->self, t);
 }
 
+/* The stream is busy with its queue now: what waits comes in a turn of its own. */
+static void all_sent(struct pop3_session *p)
+{
+	pstn_done *next = p->when_sent;
+
+	p->when_sent = NULL;
+	if (next && !pop3_host(p)->after(p->pop3->self, p->stream, 0, next, p))
+		next(p, PSTN_OK);
+}
+
 static void released(void *ref)
 {
 	struct pop3_transfer *t = ref;
+	struct pop3_session *p = t->session;
 
-	if (t->session) {
+	if (p) {
 		unlink_transfer(t);
 		if (t->audited)
-			account_sent(t->session, t);
+			account_sent(p, t);
 	}
 	let_go(t);
+	if (p && !p->transfers)
+		all_sent(p);
+}
+
+void pop3_when_sent(struct pop3_session *p, pstn_done *next)
+{
+	if (!p->transfers) {
+		next(p, PSTN_OK);
+		return;
+	}
+	pop3_hold(p);
+	p->when_sent = next;
 }
 
 void pop3_transfer_send(struct pop3_session *p, struct pop3_transfer *t, uint64_t length)

@@ -31,6 +31,8 @@ struct pop3_transfer *pop3_transfer_keep(struct pop3_session *);
 void pop3_transfer_send(struct pop3_session *, struct pop3_transfer *, uint64_t length);
 /* It was kept, but is not sent. */
 void pop3_transfer_forget(struct pop3_transfer *);
+/* Go on with `next` when the stream has all texts behind it: now, or in a later turn. */
+void pop3_when_sent(struct pop3_session *, pstn_done *next);
 /* The session is closed. */
 void pop3_transfers_abort(struct pop3_session *);
 

@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "command.h"
 #include "marks.h"
+#include "transfer.h"
 
 #include <inttypes.h>
 
@@ -43,9 +44,11 @@ static void update(struct pop3_session *p)
 	pop3_await(p, status, updated);
 }
 
-void pop3_quit(struct pop3_session *p, const struct pop3_args *args)
+static void quit(void *arg, int status)
 {
-	(void)args;
+	struct pop3_session *p = arg;
+
+	(void)status;
 	if (p->marked) {
 		pop3_host(p)->set_state(p->stream, "update");
 		update(p);
@@ -53,4 +56,12 @@ void pop3_quit(struct pop3_session *p, const struct pop3_args *args)
 	}
 	pop3_status(p, "bye");
 	pop3_finish(p, "quit");
+}
+
+/* Nothing is removed while a text asked for before is still on its way: if the connection breaks
+ * now, the client has neither. */
+void pop3_quit(struct pop3_session *p, const struct pop3_args *args)
+{
+	(void)args;
+	pop3_when_sent(p, quit);
 }

@@ -40,8 +40,8 @@ struct pop3_fake {
 	bool files;     /* contents are files */
 	bool synthetic; /* count messages of no text, for listings of any length */
 	uint32_t expunged;
-	uint64_t most_queued; /* output that waited when list was called, at most */
-	size_t most_bytes;    /* fake_live_bytes() then, at most */
+	uint64_t most_queued;    /* output that waited when list was called, at most */
+	size_t most_bytes;       /* fake_live_bytes() then, at most */
 	int maildrops, contents; /* open, handed out */
 	char names[2048];        /* what verify was asked: "service/name/password\n" */
 };

@@ -187,6 +187,7 @@ static void say(struct pstn_session *s, const char *said, unsigned way)
 	else
 		world_say(s, said);
 	fake_settle();
+	fake_advance(0);
 	free(octets);
 }
 
