@@ -16,6 +16,7 @@
 #include "claims.h"
 
 #include "log.h"
+#include "metrics_shared.h"
 
 #define XXH_INLINE_ALL
 #include <errno.h>
@@ -35,6 +36,7 @@ enum {
 	    4096, /* nothing honest is longer; whoever wrote such a chain, nobody loops in it */
 	LOCK_SECONDS = 2
 };
+/* Stands for the layout too: it changes with it. */
 #define CLAIMS_MAGIC UINT64_C(0x5053544e434c4d31)
 
 struct entry {
@@ -102,6 +104,12 @@ static int init_table(struct table *t)
 
 /* ---- the memory ---- */
 
+/* The file: the table, then from the next page on what metrics_shared.c keeps. */
+static off_t metrics_offset(void)
+{
+	return (off_t)((sizeof(struct table) + 4095) & ~(size_t)4095);
+}
+
 static struct table *map_table(int fd)
 {
 	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
@@ -115,13 +123,15 @@ int claims_create(void)
 	if (fd < 0)
 		return -1;
 	struct table *t = NULL;
-	if (ftruncate(fd, sizeof(struct table)) || !(t = map_table(fd)) || init_table(t) ||
+	if (ftruncate(fd, metrics_offset() + (off_t)metrics_shared_size()) ||
+	    !(t = map_table(fd)) || init_table(t) ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
 		close(fd);
 		fd = -1;
 	}
 	if (t)
 		munmap(t, sizeof(*t));
+	metrics_shared_init(fd, metrics_offset());
 	return fd;
 }
 
@@ -143,6 +153,7 @@ void claims_clear_slot(int fd, unsigned slot)
 {
 	if (fd < 0 || slot >= CLAIMS_SLOTS)
 		return;
+	metrics_shared_forget(fd, metrics_offset(), slot);
 	struct table *t = map_table(fd);
 	if (!t)
 		return; /* claims_attach() of the slot's next owner does it */
@@ -165,6 +176,7 @@ int claims_attach(int fd, unsigned slot)
 	own.table = t;
 	own.slot = (uint16_t)slot;
 	clear_slot(t, slot);
+	metrics_shared_attach(fd, metrics_offset(), slot);
 	return 0;
 }
 
@@ -175,6 +187,7 @@ void claims_detach(void)
 	clear_slot(own.table, own.slot);
 	munmap(own.table, sizeof(*own.table));
 	own.table = NULL;
+	metrics_shared_detach();
 }
 
 /* ---- chains; all with the lock held ---- */

@@ -8,6 +8,7 @@
 #include "instance_parts.h"
 #include "log.h"
 #include "metrics.h"
+#include "metrics_shared.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -105,7 +106,8 @@ int64_t instance_pending(const struct pstn_self *self)
 
 int64_t instance_metric(const struct pstn_self *self, unsigned i)
 {
-	return i < self->nmetrics ? metrics_read(self->metrics + (int)i) : 0;
+	int counter = self->metrics + (int)i;
+	return i < self->nmetrics ? metrics_read(counter) + metrics_elsewhere(counter) : 0;
 }
 
 void instance_count(struct pstn_self *self, uint32_t metric, int64_t by)

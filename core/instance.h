@@ -46,7 +46,7 @@ void instance_free(struct pstn_self *, void *p);
 int64_t instance_bytes(const struct pstn_self *);
 int64_t instance_pending(const struct pstn_self *);
 void instance_pending_add(struct pstn_self *, int by);
-/* Metric rows and their values, for `status` and `metrics`. */
+/* Metric rows and their values over all generations, for `status` and `metrics`. */
 int64_t instance_metric(const struct pstn_self *, unsigned i);
 void instance_count(struct pstn_self *, uint32_t metric, int64_t by);
 

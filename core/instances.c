@@ -9,6 +9,7 @@
 #include "instance_parts.h"
 #include "log.h"
 #include "metrics.h"
+#include "metrics_shared.h"
 #include "op.h"
 #include "reactor.h"
 
@@ -95,6 +96,14 @@ static int reserve_counters(struct pstn_self *self, struct reports *reports)
 	return 0;
 }
 
+static void share_metrics(const struct pstn_self *self)
+{
+	struct pstn_metric row;
+	for (unsigned i = 0; i < self->nmetrics && manifest_metric(self->module, i, &row); i++)
+		metrics_share(self->metrics + (int)i, self->plan->name, row.name,
+			      row.kind == PSTN_GAUGE);
+}
+
 static int bind_needs(struct instances *all, struct pstn_self *self, struct reports *reports)
 {
 	self->nneeds = count_needs(self->plan->manifest);
@@ -121,6 +130,8 @@ static int open_one(struct instances *all, struct pstn_self *self, struct report
 	if (open_image(self, reports))
 		return -1;
 	int rc = reserve_counters(self, reports);
+	if (rc == 0)
+		share_metrics(self);
 	return bind_needs(all, self, reports) ? -1 : rc;
 }
 
@@ -297,6 +308,7 @@ bool instances_stop_within(struct instances **pp, uint64_t limit_ms)
 	uint64_t until = reactor_now() + limit_ms;
 	for (unsigned i = all->n; i > 0 && stopped; i--)
 		stopped = stop_one(all, &all->all[i - 1], until);
+	metrics_publish();
 	if (stopped) /* else somebody still uses them: they go with the process */
 		instances_free(pp);
 	*pp = NULL;

@@ -21,6 +21,7 @@
 #include <postern/service.h>
 
 #include "log.h"
+#include "metrics_shared.h"
 #include "op.h"
 #include "reactor.h"
 
@@ -253,6 +254,7 @@ static void beat(struct worker *w, uint64_t now)
 	w->beat_at = now + beat_interval(w);
 	/* A sink may want more or less than before: somebody raised a level, or its time is over. */
 	instance_refresh_log_levels(w->instances);
+	metrics_publish();
 }
 
 static bool may_end(const struct worker *w)

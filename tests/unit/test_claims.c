@@ -4,6 +4,8 @@
 #include "claims.h"
 
 #include "log.h"
+#include "metrics.h"
+#include "metrics_shared.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -236,6 +238,45 @@ static void like_a_model(void)
 	claims_detach();
 }
 
+/* What a worker counted is kept when it has ended; what it measured is not. */
+static int counter, gauge;
+
+static void count_some(void)
+{
+	metrics_share(counter, "pop3", "logins_total", false);
+	metrics_share(gauge, "pop3", "sessions", true);
+	metrics_add(counter, 10);
+	metrics_add(gauge, 3);
+	metrics_publish();
+}
+
+static void metrics_over_generations(void)
+{
+	int fd = claims_create();
+	counter = metrics_reserve(1);
+	gauge = metrics_reserve(1);
+	struct child c = fork_child(fd, 0, count_some);
+	CU_ASSERT_TRUE_FATAL(has_said(&c));
+	claims_attach(fd, 1);
+	/* in this worker they are declared in another order, among others */
+	metrics_share(metrics_reserve(1), "pop3", "other", false);
+	metrics_share(gauge, "pop3", "sessions", true);
+	metrics_share(counter, "pop3", "logins_total", false);
+	metrics_add(counter, 1);
+	metrics_add(gauge, 1);
+	CU_ASSERT_EQUAL(metrics_read(counter) + metrics_elsewhere(counter), 11);
+	CU_ASSERT_EQUAL(metrics_read(gauge) + metrics_elsewhere(gauge), 4);
+	metrics_publish();
+	CU_ASSERT_EQUAL(metrics_read(counter) + metrics_elsewhere(counter), 11);
+	end_child(&c);
+	claims_clear_slot(fd, 0);
+	CU_ASSERT_EQUAL(metrics_read(counter) + metrics_elsewhere(counter), 11);
+	CU_ASSERT_EQUAL(metrics_read(gauge) + metrics_elsewhere(gauge), 1);
+	claims_detach();
+	CU_ASSERT_EQUAL(metrics_elsewhere(counter), 0);
+	close(fd);
+}
+
 static const struct suite_case cases[] = {
     {"private counts", private_counts},
     {"two processes", two_processes},
@@ -243,6 +284,7 @@ static const struct suite_case cases[] = {
     {"killed anywhere", killed_anywhere},
     {"full table", full_table},
     {"like a model", like_a_model},
+    {"metrics over generations", metrics_over_generations},
     {NULL, NULL},
 };
 
