@@ -75,19 +75,16 @@ static void sessions(void *inst, struct pstn_call *c)
 	call_ops.close(c);
 }
 
+/* The supervisor brings the request to the generation that the id names. */
 static void kick(void *inst, struct pstn_call *c)
 {
 	const struct control_scope *s = inst;
 	const char *id = call_ops.arg(c, "id");
 
-	call_ops.open_array(c, NULL);
-	if (s->reactors && reactors_kick(s->reactors, id)) {
-		call_ops.open_object(c, NULL);
-		call_ops.text(c, "kicked", id);
-		call_ops.integer(c, "generation", s->generation);
-		call_ops.close(c);
-	}
-	call_ops.close(c);
+	if (s->reactors && reactors_kick(s->reactors, id))
+		call_ops.text(c, NULL, "the session is closed");
+	else
+		call_ops.fail(c, "there is no session %s; posternctl sessions lists them", id);
 }
 
 static void listeners(void *inst, struct pstn_call *c)
@@ -162,7 +159,7 @@ static const struct pstn_command rows[] = {
     {.name = "kick",
      .help = "close a session now",
      .args = kick_args,
-     .flags = PSTN_EACH_GENERATION | PSTN_CHANGES,
+     .flags = PSTN_CHANGES,
      .run = kick},
     {.name = "listeners", .help = "the addresses that services listen on", .run = listeners},
     {.name = "metrics", .help = "what the modules count", .run = metrics},

@@ -225,9 +225,33 @@ void client_ok(struct supervisor *sv, struct client *c, json_t *result)
 
 /* ---- requests ---------------------------------------------------------------------------------- */
 
+/* An id begins with its session's generation in base 32 ("8.3f"): `kick` finds its worker by it. */
+static struct child *child_of_session(const struct supervisor *sv, const char *id)
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	const char *digit;
+	uint64_t generation = 0;
+
+	for (; *id && (digit = strchr(digits, *id)); id++)
+		generation = generation << 5 | (uint64_t)(digit - digits);
+	return *id == '.' ? child_of_generation(sv, generation) : NULL;
+}
+
+static struct child *find_worker(const struct supervisor *sv, const struct control_request *r)
+{
+	const char *id = control_request_arg(r, "id");
+	struct child *worker = NULL;
+
+	if (r->generation)
+		return child_of_generation(sv, r->generation);
+	if (id && strcmp(r->command, "kick") == 0)
+		worker = child_of_session(sv, id);
+	return worker ? worker : sv->current;
+}
+
 static void hand_over(struct supervisor *sv, struct client *c, const struct control_request *r)
 {
-	struct child *worker = r->generation ? child_of_generation(sv, r->generation) : sv->current;
+	struct child *worker = find_worker(sv, r);
 	struct link_message *m = &sv->message;
 
 	if (!worker || worker->link < 0 || worker->state == CHILD_CANDIDATE) {

@@ -70,20 +70,36 @@ static void write_all(int fd, const char *text, size_t n)
 	}
 }
 
-void supervisor_log_line(struct supervisor *sv, int level, const char *text)
+/* The journal stamps lines itself and takes the priority from the front (sd-daemon(3)). */
+static int format_for_journal(char **line, int level, const char *text)
+{
+	static const int priorities[] = {7, 2, 3, 4, 6, 7};
+
+	return asprintf(line, "<%d>%s\n", priorities[level], text);
+}
+
+static int format(char **line, int level, const char *text)
 {
 	struct timespec now;
 	struct tm tm;
-	char stamp[32] = "", *line;
+	char stamp[32] = "";
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &tm))
+		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	return asprintf(line, "%s.%03ldZ posternd[%ld] %s: %s\n", stamp, now.tv_nsec / 1000000,
+			(long)getpid(), level_names[level], text);
+}
+
+void supervisor_log_line(struct supervisor *sv, int level, const char *text)
+{
+	bool journal = sv->log < 0 && getenv("JOURNAL_STREAM");
+	char *line;
 	int n;
 
 	if (level < PSTN_CRITICAL || level > PSTN_PROTOCOL)
 		level = PSTN_PROTOCOL;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (gmtime_r(&now.tv_sec, &tm))
-		strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-	n = asprintf(&line, "%s.%03ldZ posternd[%ld] %s: %s\n", stamp, now.tv_nsec / 1000000,
-		     (long)getpid(), level_names[level], text);
+	n = journal ? format_for_journal(&line, level, text) : format(&line, level, text);
 	if (n < 0)
 		return;
 	write_all(sv->log >= 0 ? sv->log : STDERR_FILENO, line, (size_t)n);

@@ -42,30 +42,49 @@ static void close_sockets(struct worker *w)
 	}
 }
 
+static void stop(struct worker *w, bool quick);
+
 static void stop_listening(struct worker *w)
 {
 	reactors_unlisten(w->reactors);
 	close_sockets(w);
 }
 
-static void listen_all(struct worker *w)
+static bool listen_on(struct worker *w, struct pstn_self *self, const struct plan_listener *l)
 {
+	const struct pstn_service *svc = instance_offer(self, PSTN_SERVICE_STREAM, 1);
+
+	if (l->fd >= 0 && svc && reactors_listen(w->reactors, self, svc, l, l->fd) == 0)
+		return true;
+	report_error(w->reports, instance_plan(self)->place, "%s: cannot accept on %s: %s",
+		     instance_name(self), l->address, strerror(errno));
+	return false;
+}
+
+static bool listen_all(struct worker *w)
+{
+	bool all = true;
+
 	for (unsigned i = 0; i < instances_count(w->instances); i++) {
 		struct pstn_self *self = instances_at(w->instances, i);
 		const struct plan_module *m = instance_plan(self);
-		const struct pstn_service *svc = instance_offer(self, PSTN_SERVICE_STREAM, 1);
-		for (unsigned j = 0; svc && j < m->nlisteners; j++) {
-			const struct plan_listener *l = &m->listeners[j];
-			if (l->fd >= 0 && reactors_listen(w->reactors, self, svc, l, l->fd) < 0)
-				CORE_EVENT(PSTN_CRITICAL, "listen", PSTN_S("address", l->address),
-					   PSTN_S("why", strerror(errno)));
-		}
+		for (unsigned j = 0; j < m->nlisteners; j++)
+			all = listen_on(w, self, &m->listeners[j]) && all;
 	}
+	return all;
 }
 
-static void serve(struct worker *w)
+/* A candidate accepts everywhere or is refused; one that is needed again does what it can. */
+static void serve(struct worker *w, bool resumed)
 {
-	listen_all(w);
+	bool all = listen_all(w);
+
+	if (!all)
+		worker_send_reports(w);
+	if (!all && !resumed) {
+		stop(w, true);
+		return;
+	}
 	w->state = WORKER_SERVING;
 	w->retired = false;
 	w->ends_at = 0;
@@ -196,8 +215,10 @@ static void handle(struct worker *w)
 {
 	switch (w->message.type) {
 	case LINK_GO:
+		serve(w, false);
+		break;
 	case LINK_RESUME:
-		serve(w);
+		serve(w, true);
 		break;
 	case LINK_SOCKET:
 		take_socket(w);

@@ -41,8 +41,7 @@ def test_back_off_and_broken_file():
         good = postern.config_file.read_text()
         postern.write_config(good + "  nonsense: {}\n")
         os.kill(postern.current()["pid"], signal.SIGKILL)
-        wait_until(lambda: "no worker serves" in postern.ctl("status"), 10, "trouble in status")
-        check("nonsense" in postern.ctl("status"), "status does not say why")
+        wait_until(lambda: "nonsense" in postern.ctl("status"), 10, "the reason in status")
         result = postern.ctl("modules", fails=True)
         check("no worker serves" in result.stderr, result.stderr)
         check("reload" in postern.ctl("help"), "the supervisor's own help")
@@ -148,3 +147,20 @@ def test_kill_everything_and_start():
             client.connect(str(postern.directory / "run" / "phase.sock"))
             check(client.recv(100).startswith(b"one"), "greeting on the UNIX socket")
         eq(Talk(postern.phase_port).greeting, "one", "greeting")
+
+
+def test_kick():
+    """A session is found in whichever generation it lives."""
+    with PhaseServer() as postern:
+        postern.start()
+        old = postern.talk()
+        postern.reload()
+        new = postern.talk()
+        ids = {row["generation"]: row["id"] for row in postern.ctl("sessions", json_output=True)}
+        eq(sorted(ids), [1, 2], "generations with sessions")
+        for generation, client in ((1, old), (2, new)):
+            postern.ctl("kick", ids[generation])
+            eq(client.line(), None, "the end of the session")
+        for wrong in (ids[1], "zz.1", "nonsense"):
+            check("there is no session" in postern.ctl("kick", wrong, fails=True).stderr, wrong)
+        postern.wait_log("command=kick")
