@@ -229,6 +229,7 @@ static void call_progress(struct pstn_call *c, uint64_t done, uint64_t total, co
 			       (json_int_t)total, "unit", unit ? unit : ""));
 }
 
+PSTN_PRINTF(2, 3)
 static void call_fail(struct pstn_call *c, const char *fmt, ...)
 {
 	char *text;

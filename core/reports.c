@@ -79,6 +79,7 @@ static bool is_known(const struct reports *r, const struct report *new)
 	return false;
 }
 
+PSTN_PRINTF(4, 0)
 static void add(struct reports *r, bool is_error, struct place place, const char *fmt, va_list ap)
 {
 	struct report new = {.is_error = is_error,
