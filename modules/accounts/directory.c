@@ -8,7 +8,6 @@
  */
 #include "accounts.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* A verification on its way. */
@@ -30,7 +29,7 @@ static void fill_account(struct pstn_account *out, const char *name, uint64_t id
 	memset(out, 0, sizeof(*out));
 	out->id = id;
 	out->session_limit = limit;
-	snprintf(out->name, sizeof(out->name), "%s", name);
+	memcpy(out->name, name, strlen(name) + 1);
 }
 
 static int count(struct accounts *a, int status)

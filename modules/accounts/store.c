@@ -278,8 +278,9 @@ struct store *store_open(const struct pstn_host *host, struct pstn_self *self, c
 	st->host = host;
 	st->self = self;
 	pthread_mutex_init(&st->check.lock, NULL);
-	if ((size_t)snprintf(st->path, sizeof(st->path), "%s/accounts.mdb", directory) >=
-	    sizeof(st->path)) {
+	/* The instance's own name: LMDB must not open one file twice in a process. */
+	if ((size_t)snprintf(st->path, sizeof(st->path), "%s/%s.mdb", directory,
+			     host->name(self)) >= sizeof(st->path)) {
 		snprintf(err, errlen, "%s: the path is too long", directory);
 		store_close(st);
 		return NULL;
