@@ -71,7 +71,7 @@ static void mismatch(const struct conf_check *c, const struct pstn_option *row,
 	char expected[512];
 	bool hidden = (row->flags & PSTN_SECRET) && node->kind == CONF_TEXT;
 
-	if (node->broken)
+	if (node->broken || (node->lossy && conf_node_is_null(node)))
 		return;
 	value_expected(row, expected, sizeof expected);
 	report_error(c->reports, node->place, "%s: %s, expected %s%s", path,
@@ -327,10 +327,14 @@ static void default_list(const struct conf_check *c, const struct pstn_option *r
 static void check_map_value(const struct conf_check *c, const struct pstn_option *row,
 			    struct conf_node *node, void *field, const char *path)
 {
+	struct place place = node->key ? node->key_place : node->place;
+	struct conf_check inside = *c;
+
+	inside.lossy = node->lossy || node->broken;
 	if (node->kind == CONF_MAP)
-		conf_check_map(c, row->child, node, node->key_place, field, path, NULL);
+		conf_check_map(&inside, row->child, node, place, field, path, NULL);
 	else if (conf_node_is_null(node))
-		conf_check_map(c, row->child, NULL, node->place, field, path, NULL);
+		conf_check_map(&inside, row->child, NULL, place, field, path, NULL);
 	else
 		mismatch(c, row, node, path);
 }
@@ -339,8 +343,6 @@ void conf_check_value(const struct conf_check *c, const struct pstn_option *row,
 		      struct conf_node *node, void *field, const char *path)
 {
 	node->known = true;
-	if (node->broken && conf_node_is_null(node))
-		return;
 	if (row->type == PSTN_MAP)
 		check_map_value(c, row, node, field, path);
 	else if (row->type == PSTN_LIST)

@@ -12,7 +12,7 @@ struct conf_check {
 	struct reports *reports;
 	const struct dirs *dirs;
 	const struct pstn_module *module; /* whose rows: its strides */
-	bool lossy;                       /* lines were lost: do not miss what is required */
+	bool lossy; /* where there is no mapping: whether its lines may have been lost */
 	/* Where else a key of this name is known: "storage.path"; NULL: nowhere. May be NULL. */
 	const char *(*elsewhere)(void *arg, const char *key);
 	void *arg;

@@ -17,8 +17,8 @@ struct conf_node {
 	struct place key_place;
 	const char *text; /* CONF_TEXT */
 	bool quoted;
-	bool broken; /* a syntax error has been reported here: not judged again; of the root: lines
-		      * were lost, so what seems to be missing may not be */
+	bool broken; /* a syntax error has been reported here: not judged again */
+	bool lossy;  /* lines of its own were lost to one: what seems to be missing may not be */
 	bool known;  /* the check has taken it up */
 	struct conf_node *first, *last; /* children */
 };

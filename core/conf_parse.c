@@ -9,6 +9,7 @@
 
 #include "conf_parse.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,8 @@ struct parse {
 	bool hopeless; /* no sense in mending */
 	bool indentation;
 	unsigned line, last_line; /* to be mended; flows: up to last_line */
-	/* The last quoted value, if it runs over lines: often a quotation mark that is not closed.
-	 */
-	yaml_mark_t quote_begin, quote_end;
+	unsigned flows;           /* how many [ and { are open */
+	yaml_mark_t flow_begin;   /* the outermost */
 };
 
 static struct conf_node *build(struct parse *, const yaml_event_t *, unsigned depth);
@@ -105,13 +105,6 @@ static const char *sentence(const char *problem)
 	return NULL;
 }
 
-static bool open_quote_is_to_blame(const struct parse *p)
-{
-	return p->quote_end.line > p->quote_begin.line &&
-	       p->parser.problem_mark.line >= p->quote_begin.line &&
-	       p->parser.problem_mark.line <= p->quote_end.line + 1;
-}
-
 static void misplaced(struct parse *p, const char *otherwise)
 {
 	unsigned line = (unsigned)p->parser.problem_mark.line + 1;
@@ -125,6 +118,17 @@ static void misplaced(struct parse *p, const char *otherwise)
 	}
 }
 
+#define MISSING_COLON "expected \"key: value\": the colon, or the space after it, is missing"
+
+static void unclosed_flow(struct parse *p, const yaml_mark_t *begin, size_t line)
+{
+	bool list = p->source->lines[begin->line][begin->column] == '[';
+
+	fault(p, begin, (unsigned)line,
+	      "the %s that begins here is not closed, or a comma is missing (noticed in line %zu)",
+	      list ? "list" : "mapping", line);
+}
+
 static void syntax_error(struct parse *p)
 {
 	yaml_parser_t *y = &p->parser;
@@ -132,20 +136,12 @@ static void syntax_error(struct parse *p)
 
 	if (y->error == YAML_MEMORY_ERROR)
 		arena_must(NULL);
-	if (open_quote_is_to_blame(p))
-		fault(p, &p->quote_begin, 0,
-		      "the quotation mark opened here is not closed on its line");
-	else if (says(y->context, "quoted scalar") && says(y->problem, "end of stream"))
+	if (says(y->context, "quoted scalar") && says(y->problem, "end of stream"))
 		fault(p, &y->context_mark, 0, "the quotation mark opened here is never closed");
 	else if (says(y->context, "simple key"))
-		fault(p, &y->context_mark, 0,
-		      "expected \"key: value\": the colon, or the space after it, is missing");
+		fault(p, &y->context_mark, 0, MISSING_COLON);
 	else if (says(y->context, "flow"))
-		fault(p, &y->context_mark, (unsigned)here->line + 1,
-		      "the %s is not closed, or a comma is missing (line %zu)",
-		      says(y->context, "sequence") ? "list that begins here with ["
-						   : "mapping that begins here with {",
-		      here->line + 1);
+		unclosed_flow(p, p->flows ? &p->flow_begin : &y->context_mark, here->line + 1);
 	else if (says(y->problem, "mapping values are not allowed"))
 		misplaced(p, "a second \": \" in one value: put the value in quotes");
 	else if (says(y->problem, "expected key"))
@@ -189,39 +185,51 @@ static bool runs_over_lines(const yaml_event_t *e)
 	       style != YAML_FOLDED_SCALAR_STYLE;
 }
 
+/* The line that says something after `line`; both count from 0. */
+static size_t next_line(const struct parse *p, size_t line)
+{
+	const char *text;
+
+	do
+		text = p->source->lines[++line];
+	while (!text[strspn(text, " ")] && line + 1 < p->source->nlines);
+	return line;
+}
+
+/* Nothing stands before it on its line, so it should have been a key. */
+static bool stands_alone(const struct parse *p, const yaml_mark_t *mark)
+{
+	return mark->column == conf_source_indent(p->source, (unsigned)mark->line + 1);
+}
+
 static void over_lines(struct parse *p, const yaml_event_t *e)
 {
-	bool quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-	yaml_mark_t second = {.line = e->start_mark.line + 1};
+	yaml_mark_t second = {.line = next_line(p, e->start_mark.line)};
 
-	if (quoted) {
+	second.column = conf_source_indent(p->source, (unsigned)second.line + 1);
+	if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
 		fault(p, &e->start_mark, 0,
 		      "the quotation mark opened here is not closed on its line");
-		return;
+	} else if (p->flows) {
+		unclosed_flow(p, &p->flow_begin, second.line + 1);
+	} else if (stands_alone(p, &e->start_mark)) {
+		fault(p, &e->start_mark, 0, MISSING_COLON);
+	} else {
+		p->indentation = true;
+		fault(p, &second, 0,
+		      "expected \"key: value\"; this line would continue the value of line %zu: a "
+		      "colon is missing, or the indentation is wrong",
+		      e->start_mark.line + 1);
 	}
-	while (second.line < e->end_mark.line &&
-	       !p->source->lines[second.line][strspn(p->source->lines[second.line], " ")])
-		second.line++;
-	second.column = conf_source_indent(p->source, (unsigned)second.line + 1);
-	p->indentation = true;
-	fault(p, &second, 0,
-	      "expected \"key: value\"; this line would continue the value of line "
-	      "%zu: a colon is missing, or the indentation is wrong",
-	      e->start_mark.line + 1);
 }
 
 static struct conf_node *build_text(struct parse *p, const yaml_event_t *e, struct place place)
 {
 	const char *text = (const char *)e->data.scalar.value;
 	size_t length = e->data.scalar.length;
-	yaml_scalar_style_t style = e->data.scalar.style;
-
-	if (style != YAML_PLAIN_SCALAR_STYLE && runs_over_lines(e)) {
-		p->quote_begin = e->start_mark;
-		p->quote_end = e->end_mark;
-	}
 	struct conf_node *node = conf_node_new(p->source->arena, CONF_TEXT, place);
-	node->quoted = style != YAML_PLAIN_SCALAR_STYLE;
+
+	node->quoted = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	node->broken = p->source->states[place.line - 1] == LINE_KEY_ONLY;
 	if (length > VALUE_MAX || strlen(text) != length) {
 		report_error(p->reports, place, "a value %s",
@@ -233,12 +241,43 @@ static struct conf_node *build_text(struct parse *p, const yaml_event_t *e, stru
 	return node;
 }
 
-static struct conf_node *build_list(struct parse *p, struct place place, unsigned depth)
+/* A mark of 1 in flows per open [ or {: what runs over lines inside means that one is not closed. */
+static bool enter_flow(struct parse *p, const yaml_event_t *e)
 {
-	struct conf_node *list = conf_node_new(p->source->arena, CONF_LIST, place);
+	bool flow = e->type == YAML_SEQUENCE_START_EVENT
+			? e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE
+			: e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+
+	if (flow && !p->flows++)
+		p->flow_begin = e->start_mark;
+	return flow;
+}
+
+/*
+ * A child is complete where the next event begins. Lines lost inside it count as its own if they
+ * began where its keys begin; deeper ones belong to its children.
+ */
+static void settle(const struct parse *p, struct conf_node *node, const yaml_event_t *next)
+{
+	bool map = node && node->kind == CONF_MAP && node->first;
+
+	if (node)
+		node->lossy =
+		    conf_source_lost(p->source, node->key ? node->key_place.line : node->place.line,
+				     (unsigned)next->start_mark.line + 1,
+				     node->key ? node->key_place.column + 1 : node->place.column,
+				     map ? node->place.column : UINT_MAX);
+}
+
+static struct conf_node *build_list(struct parse *p, const yaml_event_t *start, unsigned depth)
+{
+	struct conf_node *list =
+	    conf_node_new(p->source->arena, CONF_LIST, place_of(p, &start->start_mark));
+	bool flow = enter_flow(p, start);
 	yaml_event_t event;
 
 	while (next_event(p, &event)) {
+		settle(p, list->last, &event);
 		bool end = event.type == YAML_SEQUENCE_END_EVENT;
 		struct conf_node *item = end ? NULL : build(p, &event, depth + 1);
 		yaml_event_delete(&event);
@@ -246,6 +285,7 @@ static struct conf_node *build_list(struct parse *p, struct place place, unsigne
 			break;
 		conf_node_add(list, item);
 	}
+	p->flows -= flow;
 	return list;
 }
 
@@ -303,18 +343,22 @@ static bool build_entry(struct parse *p, struct conf_node *map, const yaml_event
 	return value != NULL;
 }
 
-static struct conf_node *build_map(struct parse *p, struct place place, unsigned depth)
+static struct conf_node *build_map(struct parse *p, const yaml_event_t *start, unsigned depth)
 {
-	struct conf_node *map = conf_node_new(p->source->arena, CONF_MAP, place);
+	struct conf_node *map =
+	    conf_node_new(p->source->arena, CONF_MAP, place_of(p, &start->start_mark));
+	bool flow = enter_flow(p, start);
 	yaml_event_t event;
 
 	while (next_event(p, &event)) {
+		settle(p, map->last, &event);
 		bool more =
 		    event.type != YAML_MAPPING_END_EVENT && build_entry(p, map, &event, depth + 1);
 		yaml_event_delete(&event);
 		if (!more)
 			break;
 	}
+	p->flows -= flow;
 	return map;
 }
 
@@ -345,17 +389,17 @@ static struct conf_node *build(struct parse *p, const yaml_event_t *e, unsigned 
 	switch (e->type) {
 	case YAML_SCALAR_EVENT:
 		refuse_extras(p, &place, e->data.scalar.anchor, e->data.scalar.tag);
-		if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && runs_over_lines(e)) {
+		if (runs_over_lines(e)) {
 			over_lines(p, e);
 			return NULL;
 		}
 		return build_text(p, e, place);
 	case YAML_SEQUENCE_START_EVENT:
 		refuse_extras(p, &place, e->data.sequence_start.anchor, e->data.sequence_start.tag);
-		return build_list(p, place, depth);
+		return build_list(p, e, depth);
 	case YAML_MAPPING_START_EVENT:
 		refuse_extras(p, &place, e->data.mapping_start.anchor, e->data.mapping_start.tag);
-		return build_map(p, place, depth);
+		return build_map(p, e, depth);
 	case YAML_ALIAS_EVENT:
 		return build_alias(p, e, place);
 	default:
@@ -384,6 +428,8 @@ static struct conf_node *parse_stream(struct parse *p)
 			   event.type == YAML_MAPPING_START_EVENT ||
 			   event.type == YAML_ALIAS_EVENT) {
 			root = build(p, &event, 0);
+			if (root)
+				root->lossy = conf_source_lost(p->source, 1, UINT_MAX, 1, 1);
 		}
 		yaml_event_delete(&event);
 	}
@@ -414,11 +460,6 @@ static bool mend(struct parse *p)
 	return mended;
 }
 
-static bool lost_lines(const struct conf_source *source)
-{
-	return memchr(source->states, LINE_BLANK, source->nlines) != NULL;
-}
-
 struct conf_node *conf_parse(struct conf_source *source, struct reports *reports)
 {
 	struct conf_node *root = NULL;
@@ -435,10 +476,8 @@ struct conf_node *conf_parse(struct conf_source *source, struct reports *reports
 			return NULL;
 		}
 	}
-	if (root && root->kind == CONF_MAP) {
-		root->broken = lost_lines(source);
+	if (root && root->kind == CONF_MAP)
 		return root;
-	}
 	if (!root)
 		return NULL;
 	if (!root->broken && !conf_node_is_null(root))

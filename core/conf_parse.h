@@ -6,8 +6,7 @@
 
 #include "conf_source.h"
 
-/* NULL: the file says nothing (only comments), or is no mapping. The source may get mended; if a
- * whole line had to go, the mapping is marked as broken: what seems to be missing may not be. */
+/* NULL: the file says nothing (only comments), or is no mapping. The source may get mended. */
 struct conf_node *conf_parse(struct conf_source *, struct reports *);
 
 #endif

@@ -52,6 +52,7 @@ static void join_one(struct reading *rd, struct conf_node *into, struct conf_nod
 
 static void join(struct reading *rd, struct conf_node *into, struct conf_node *from)
 {
+	into->lossy |= from->lossy;
 	for (struct conf_node *node = from->first, *next; node; node = next) {
 		next = node->next;
 		node->next = NULL;
@@ -174,7 +175,6 @@ static void read_file(struct reading *rd, const char *path, struct place from,
 	struct conf_node *map = conf_parse(&source, rd->reports);
 	if (!map)
 		return;
-	rd->root->broken |= map->broken;
 	take_includes(rd, map, &self, depth + 1);
 	join(rd, rd->root, map);
 }

@@ -177,6 +177,7 @@ static bool split(struct conf_source *s, char *text, size_t size, struct place f
 	s->lines = arena_array(s->arena, count + 1, sizeof *s->lines);
 	s->states = arena_array(s->arena, count + 1, sizeof *s->states);
 	s->suspect = arena_array(s->arena, count + 1, sizeof *s->suspect);
+	s->lost = arena_array(s->arena, count + 1, sizeof *s->lost);
 	s->shifts = arena_array(s->arena, count + 1, sizeof *s->shifts);
 	for (const char *p = text; p < end;) {
 		size_t length = line_length(p, end);
@@ -305,24 +306,44 @@ struct place conf_source_place(const struct conf_source *s, size_t line, size_t 
 /* ---- mending ----------------------------------------------------------------------------------
  */
 
+/* Where the content of "- - key: value" begins; the line's indentation if there is no dash. */
+static unsigned content_column(const struct conf_source *s, unsigned line)
+{
+	const char *text = s->lines[line - 1];
+	unsigned column = conf_source_indent(s, line);
+
+	while (text[column] == '-' && text[column + 1] == ' ')
+		column += 1 + (unsigned)strspn(text + column + 1, " ");
+	return column;
+}
+
+static void try_indent(unsigned columns, unsigned own, unsigned *best, unsigned *distance)
+{
+	unsigned off = columns > own ? columns - own : own - columns;
+
+	if (off < *distance) {
+		*distance = off;
+		*best = columns;
+	}
+}
+
 /* The open indentation nearest to the line's own; the line's own if it is one of them. */
 static unsigned fitting_indent(const struct conf_source *s, unsigned line)
 {
-	unsigned own = conf_source_indent(s, line), best = 0, open = UINT32_MAX;
-	unsigned distance = UINT32_MAX;
+	unsigned own = conf_source_indent(s, line), best = own, open = UINT32_MAX;
+	unsigned distance = UINT32_MAX, above = line_above(s, line);
 
-	for (unsigned above = line; (above = line_above(s, above)) && open;) {
+	if (above && opens_a_block(s, above) && own > conf_source_indent(s, above))
+		return own;
+	for (; above && open; above = line_above(s, above)) {
 		unsigned columns = conf_source_indent(s, above);
 		if (columns >= open)
 			continue;
 		open = columns;
-		unsigned off = columns > own ? columns - own : own - columns;
-		if (off < distance) {
-			distance = off;
-			best = columns;
-		}
+		try_indent(columns, own, &best, &distance);
+		try_indent(content_column(s, above), own, &best, &distance);
 	}
-	return distance == UINT32_MAX ? own : best;
+	return best;
 }
 
 bool conf_source_indent_fits(const struct conf_source *s, unsigned line)
@@ -365,6 +386,7 @@ static bool lies_below(const struct conf_source *s, unsigned line, unsigned colu
 
 static void blank(struct conf_source *s, unsigned line)
 {
+	s->lost[line - 1] = is_empty(s, line) ? 0 : content_column(s, line) + 1;
 	s->lines[line - 1] = arena_strdup(s->arena, "");
 	s->states[line - 1] = LINE_BLANK;
 }
@@ -395,4 +417,13 @@ bool conf_source_mend(struct conf_source *s, unsigned line, bool indentation)
 	conf_source_blank_below(s, line, 0);
 	blank(s, line);
 	return true;
+}
+
+bool conf_source_lost(const struct conf_source *s, unsigned from, unsigned to, unsigned low,
+		      unsigned high)
+{
+	for (unsigned line = from; line < to && line <= s->nlines; line++)
+		if (s->lost[line - 1] && s->lost[line - 1] >= low && s->lost[line - 1] <= high)
+			return true;
+	return false;
 }

@@ -23,6 +23,7 @@ struct conf_source {
 	unsigned nlines;
 	unsigned char *states; /* enum conf_line */
 	bool *suspect;         /* a syntax error here is the consequence of one reported above */
+	unsigned *lost;        /* of a blanked line: where its content began, from 1; else 0 */
 	int *shifts;           /* by how many columns a line was moved to the right */
 	struct arena *arena;
 };
@@ -43,5 +44,9 @@ bool conf_source_mend(struct conf_source *, unsigned line, bool indentation);
 /* Blank what lies deeper than the line, up to the line `last`; errors in deeper lines that follow
  * are taken for a consequence. */
 void conf_source_blank_below(struct conf_source *, unsigned line, unsigned last);
+
+/* Whether a line from..to-1 was lost whose content began in columns low..high (from 1). */
+bool conf_source_lost(const struct conf_source *, unsigned from, unsigned to, unsigned low,
+		      unsigned high);
 
 #endif

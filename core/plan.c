@@ -56,12 +56,12 @@ static void make(struct planning *p, struct conf_node *root)
 	struct conf_node *server = conf_node_find(root, "server");
 	struct conf_node *modules = conf_node_find(root, "modules");
 
-	p->lossy |= root->broken;
 	check_top(p, root);
 	find_module_directory(p, server);
+	p->lossy = root->lossy || (modules && modules->lossy);
 	if (modules)
 		plan_find_modules(p, modules);
-	else if (!p->lossy)
+	else if (!root->lossy)
 		report_error(p->reports, root->place,
 			     "modules: is missing: expected the modules to run");
 	plan_check_server(p, server);

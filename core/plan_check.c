@@ -51,7 +51,6 @@ static struct conf_check checker(struct planning *p, const struct pstn_module *m
 				   .reports = p->reports,
 				   .dirs = &p->data->plan.dirs,
 				   .module = module,
-				   .lossy = p->data->root->broken,
 				   .elsewhere = elsewhere,
 				   .arg = p};
 }
@@ -89,6 +88,7 @@ void plan_check_server(struct planning *p, struct conf_node *server)
 	struct conf_check c = checker(p, &conf_server);
 	struct conf_node *map = server && server->kind == CONF_MAP ? server : NULL;
 
+	c.lossy = server && (server->lossy || server->broken);
 	if (server && !map && !conf_node_is_null(server))
 		report_error(p->reports, server->place, "server: %s, expected %s",
 			     conf_found(p->arena, server), value_type_name(PSTN_MAP));
@@ -175,7 +175,7 @@ void plan_check_module(struct planning *p, struct candidate *c)
 		uses->known = true; /* plan_needs.c judges it */
 	check_listeners(p, c);
 	struct conf_check check = checker(p, m);
-	check.lossy |= c->node->broken;
+	check.lossy = c->node->lossy || c->node->broken;
 	c->module.conf = arena_alloc(p->arena, m->conf_size);
 	conf_check_map(&check, m->options, map, c->node->key_place, c->module.conf, c->module.name,
 		       conf_module_key_names);

@@ -107,8 +107,7 @@ static struct conf_check checker(struct planning *p)
 	return (struct conf_check){.arena = p->arena,
 				   .reports = p->reports,
 				   .dirs = &p->data->plan.dirs,
-				   .module = &conf_module_keys,
-				   .lossy = p->lossy};
+				   .module = &conf_module_keys};
 }
 
 static bool is_enabled(struct planning *p, const struct conf_node *node)
@@ -210,7 +209,7 @@ void plan_find_modules(struct planning *p, const struct conf_node *modules)
 	unsigned count = conf_node_count(modules);
 
 	if (modules->kind != CONF_MAP) {
-		if (!modules->broken)
+		if (!modules->broken && !modules->lossy)
 			report_error(p->reports, modules->place,
 				     "modules: %s, expected the modules to run as %s",
 				     conf_found(p->arena, modules), value_type_name(PSTN_MAP));

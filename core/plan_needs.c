@@ -268,12 +268,18 @@ static int waits_for(const struct planning *p, unsigned c, const char **what)
 static void report_circle(struct planning *p, unsigned first)
 {
 	const char *text = "", *what = "";
-	unsigned c = first;
+	unsigned c = first, start = p->count;
 
 	/* After as many steps as there are modules one is inside the circle for sure. */
 	for (unsigned i = 0; i < p->count; i++)
 		c = (unsigned)waits_for(p, c, &what);
 	first = c;
+	do { /* begin with the one that the file names first */
+		c = (unsigned)waits_for(p, c, &what);
+		if (c < start)
+			start = c;
+	} while (c != first);
+	first = c = start;
 	do {
 		int next = waits_for(p, c, &what);
 		text = arena_printf(p->arena, "%s%s%s needs %s of %s", text, *text ? ", " : "",

@@ -84,8 +84,8 @@ static void print_metrics(const struct pstn_module *m)
 	if (m->metrics)
 		puts("\nmetrics");
 	for (unsigned i = 0; manifest_metric(m, i, &metric); i++)
-		printf("  %s: %s\n      %s\n", metric.name, kind_word(metric.kind),
-		       metric.help ? metric.help : "");
+		printf("  %s: %s%s%s\n", metric.name, kind_word(metric.kind),
+		       metric.help ? "\n      " : "", metric.help ? metric.help : "");
 }
 
 static void print_module(const char *path, const struct pstn_module *m)

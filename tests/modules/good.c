@@ -1,18 +1,21 @@
 /*
  * good.c - a module with nothing wrong: a service that greets, echoes lines and says goodbye.
  *
- * The other modules of this folder are this one with one fault each; GOOD_* macros set it.
+ * GOOD_CHANGED makes the version of it that may not take its place: options removed, added,
+ * narrowed, a metric gone. It is judged only, never run.
  */
 #include <postern/service.h>
 
 #include <stdio.h>
 #include <string.h>
 
-#ifndef GOOD_NAME
-#define GOOD_NAME "good"
-#endif
 #ifndef GOOD_GREETING
 #define GOOD_GREETING "hello"
+#endif
+#ifdef GOOD_CHANGED
+#define REPEAT_MAX "3"
+#else
+#define REPEAT_MAX "5"
 #endif
 
 struct good_limit {
@@ -28,7 +31,11 @@ struct good_conf {
 	const char *greeting;
 	const char *directory;
 	const char *peer;
+#ifdef GOOD_CHANGED
+	const char *owner;
+#else
 	int32_t mood;
+#endif
 	const char *password;
 	struct {
 		int64_t low, high;
@@ -44,7 +51,9 @@ struct good {
 	const struct good_conf *conf;
 };
 
+#ifndef GOOD_CHANGED
 static const char *const moods[] = {"calm", "cheerful", "grumpy", NULL};
+#endif
 
 static const struct pstn_option mark_rows[] = {
     PSTN_OPT_INT(MARKS, low, .def = "10", .min = "0", .help = "Where work begins again."),
@@ -64,7 +73,7 @@ static const struct pstn_option limit_item = {
 
 static const struct pstn_option options[] = {
     PSTN_OPT_BOOL(struct good_conf, loud, .def = "false", .help = "Answer in capitals."),
-    PSTN_OPT_INT(struct good_conf, repeat, .def = "1", .min = "1", .max = "5",
+    PSTN_OPT_INT(struct good_conf, repeat, .def = "1", .min = "1", .max = REPEAT_MAX,
 		 .help = "How often a line is echoed."),
     PSTN_OPT_BYTES(struct good_conf, room, .def = "4KiB", .min = "512", .max = "1MiB",
 		   .help = "Room for a line."),
@@ -74,8 +83,12 @@ static const struct pstn_option options[] = {
 		    .help = "The first line that a client gets."),
     PSTN_OPT_PATH(struct good_conf, directory, .def = "{state}/good", .help = "Where notes go."),
     PSTN_OPT_ADDRESS(struct good_conf, peer, .def = "127.0.0.1:7", .help = "Another echo server."),
+#ifdef GOOD_CHANGED
+    PSTN_OPT_STRING(struct good_conf, owner, .flags = PSTN_REQUIRED, .help = "Whose server."),
+#else
     PSTN_OPT_ENUM(struct good_conf, mood, .def = "calm", .choices = moods,
 		  .help = "The tone of answers."),
+#endif
     PSTN_OPT_STRING(struct good_conf, password, .flags = PSTN_SECRET, .help = "Kept to itself."),
     PSTN_OPT_MAP(struct good_conf, marks, mark_rows, .help = "When output pauses."),
     PSTN_OPT_LIST(struct good_conf, words, &word_item, .def = "one, two", .max = "8",
@@ -85,7 +98,9 @@ static const struct pstn_option options[] = {
 
 static const struct pstn_metric metrics[] = {
     {.name = "lines_total", .kind = PSTN_COUNTER, .help = "Lines echoed."},
+#ifndef GOOD_CHANGED
     {.name = "sessions", .kind = PSTN_GAUGE, .help = "Sessions now."},
+#endif
     {0}};
 
 static void service_open(void *inst, struct pstn_session *s, void *state)
@@ -177,7 +192,7 @@ static void stop(void *inst)
 
 PSTN_EXPORT const struct pstn_module pstn_module = {
     PSTN_MODULE_HEAD,
-    .name = GOOD_NAME,
+    .name = "good",
     .version = "1.0",
     .summary = "Greets, echoes lines, says goodbye.",
     .conf_size = sizeof(struct good_conf),
