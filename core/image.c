@@ -58,16 +58,17 @@ int image_check_file(const char *path, char *err, size_t errlen)
 	return result;
 }
 
-/* libltdl tries several ways and keeps the last one's reason; the linker knows the true one. */
-static void true_reason(const char *path, char *err, size_t errlen)
+/*
+ * libltdl binds lazily, so that a missing function would end a session instead of a candidate, and
+ * it hides the linker's reasons. Opening the file once before settles both; it stays open.
+ */
+static int bind_now(const char *path, char *err, size_t errlen)
 {
-	const char *hidden = lt_dlerror();
-	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const char *reason = handle ? hidden : dlerror();
-
+	if (dlopen(path, RTLD_NOW | RTLD_LOCAL))
+		return 0;
+	const char *reason = dlerror();
 	snprintf(err, errlen, "%s cannot be opened: %s", path, reason ? reason : "unknown reason");
-	if (handle)
-		dlclose(handle);
+	return -1;
 }
 
 static lt_dlhandle open_local(const char *path)
@@ -98,7 +99,7 @@ static const struct pstn_module *judge_again(const char *path, const struct pstn
 
 const struct pstn_module *image_open(const char *path, char *err, size_t errlen)
 {
-	if (image_check_file(path, err, errlen))
+	if (image_check_file(path, err, errlen) || bind_now(path, err, errlen))
 		return NULL;
 	if (lt_dlinit()) {
 		snprintf(err, errlen, "libltdl does not start: %s", lt_dlerror());
@@ -106,7 +107,7 @@ const struct pstn_module *image_open(const char *path, char *err, size_t errlen)
 	}
 	lt_dlhandle handle = open_local(path);
 	if (!handle) {
-		true_reason(path, err, errlen);
+		snprintf(err, errlen, "%s cannot be opened: %s", path, lt_dlerror());
 		return NULL;
 	}
 	return judge_again(path, lt_dlsym(handle, "pstn_module"), err, errlen);
