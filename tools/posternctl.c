@@ -136,8 +136,7 @@ static bool join(json_t *all, json_t *part, json_int_t generation)
 	json_t *row;
 	bool good = json_is_array(part) || one;
 
-	json_array_foreach(one ? one : part, i, row)
-	{
+	json_array_foreach (one ? one : part, i, row) {
 		json_t *joined = json_pack("{sI}", "generation", generation);
 
 		if (json_is_object(row))
@@ -156,8 +155,7 @@ static int run_each(const struct ctl *ctl, struct ctl_request *request)
 	int status = list && all ? EXIT_SUCCESS : EXIT_FAILURE;
 	size_t i;
 
-	json_array_foreach(list, i, row)
-	{
+	json_array_foreach (list, i, row) {
 		bool raw = false;
 		json_t *part;
 

@@ -73,8 +73,7 @@ static const char *nearest_option(const struct parse *p, const char *word)
 	size_t least = 0, i;
 	json_t *row;
 
-	json_array_foreach(rows(p), i, row)
-	{
+	json_array_foreach (rows(p), i, row) {
 		const char *name = ctl_string(row, "name");
 		size_t distance = ctl_distance(name, word);
 
@@ -106,8 +105,7 @@ static int take_option(struct parse *p, const char *word)
 	size_t length = equals ? (size_t)(equals - name) : strlen(name), i;
 	json_t *row;
 
-	json_array_foreach(rows(p), i, row)
-	{
+	json_array_foreach (rows(p), i, row) {
 		const char *row_name = ctl_string(row, "name");
 
 		if (strlen(row_name) != length || strncmp(row_name, name, length) != 0)
@@ -224,8 +222,7 @@ static int take_the_rest(struct parse *p)
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows(p), i, row)
-	{
+	json_array_foreach (rows(p), i, row) {
 		if (status == EXIT_SUCCESS && ctl_is_kind(row, CONTROL_KIND_SECRET))
 			status = ask_secret(p, row);
 		else if (status == EXIT_SUCCESS && ctl_is_kind(row, CONTROL_KIND_INPUT))

@@ -36,10 +36,11 @@ void ctl_usage_line(FILE *to, const json_t *command)
 	json_t *arg;
 
 	fputs(ctl_string(command, "name"), to);
-	json_array_foreach(json_object_get(command, "args"), i, arg) put_argument(to, arg);
-	json_array_foreach(json_object_get(command, "args"), i,
-			   arg) if (ctl_is_kind(arg, CONTROL_KIND_INPUT))
-	    fprintf(to, " < %s", ctl_string(arg, "name"));
+	json_array_foreach (json_object_get(command, "args"), i, arg)
+		put_argument(to, arg);
+	json_array_foreach (json_object_get(command, "args"), i, arg)
+		if (ctl_is_kind(arg, CONTROL_KIND_INPUT))
+			fprintf(to, " < %s", ctl_string(arg, "name"));
 	putc('\n', to);
 }
 
@@ -51,14 +52,14 @@ static void list_commands(const struct ctl *ctl)
 	size_t i;
 	json_t *command;
 
-	json_array_foreach(ctl->table, i, command)
-	{
+	json_array_foreach (ctl->table, i, command) {
 		int n = (int)strlen(ctl_string(command, "name"));
 
 		widest = n > widest ? n : widest;
 	}
-	json_array_foreach(ctl->table, i, command) printf(
-	    "  %-*s  %s\n", widest, ctl_string(command, "name"), ctl_string(command, "help"));
+	json_array_foreach (ctl->table, i, command)
+		printf("  %-*s  %s\n", widest, ctl_string(command, "name"),
+		       ctl_string(command, "help"));
 	puts("\n\"posternctl help COMMAND\" tells a command's arguments.");
 }
 
@@ -83,8 +84,7 @@ static void explain(const json_t *command)
 	printf("\n%s\n", ctl_string(command, "help"));
 	if (json_array_size(json_object_get(command, "args")) > 0)
 		putchar('\n');
-	json_array_foreach(json_object_get(command, "args"), i, arg)
-	{
+	json_array_foreach (json_object_get(command, "args"), i, arg) {
 		bool dashed =
 		    ctl_is_kind(arg, CONTROL_KIND_OPTION) || ctl_is_kind(arg, CONTROL_KIND_SWITCH);
 		const char *given = how_given(arg);
@@ -163,13 +163,11 @@ int ctl_completion(const struct ctl *ctl, char *const *words, int n)
 	puts("_posternctl_rows=(");
 	puts("\t'help|'");
 	puts("\t'completion bash|'");
-	json_array_foreach(ctl->table, i, command)
-	{
+	json_array_foreach (ctl->table, i, command) {
 		fputs("\t'", stdout);
 		put_name(ctl_string(command, "name"));
 		putchar('|');
-		json_array_foreach(json_object_get(command, "args"), j, arg)
-		{
+		json_array_foreach (json_object_get(command, "args"), j, arg) {
 			if (!ctl_is_kind(arg, CONTROL_KIND_OPTION) &&
 			    !ctl_is_kind(arg, CONTROL_KIND_SWITCH))
 				continue;

@@ -88,8 +88,7 @@ static void measure(struct column *column, const json_t *rows)
 
 	column->numeric = true;
 	column->width = width(column->key);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		const json_t *value = json_object_get(row, column->key);
 		char *text = cell(value);
 
@@ -115,8 +114,22 @@ static void put_cell(const struct column *column, const char *text, bool last)
 	}
 }
 
-static void put_row(const struct column *columns, size_t n, const json_t *row, int indent)
+/* Columns behind the last cell that says anything are not filled up with spaces. */
+static size_t used_columns(const struct column *columns, size_t n, const json_t *row)
 {
+	const char *text = "";
+
+	while (n > 1 && text && !*text) {
+		text = json_string_value(json_object_get(row, columns[n - 1].key));
+		n -= text && !*text;
+	}
+	return n;
+}
+
+static void put_row(const struct column *columns, size_t all, const json_t *row, int indent)
+{
+	size_t n = row ? used_columns(columns, all, row) : all;
+
 	pad(indent);
 	for (size_t i = 0; i < n; i++) {
 		char *text =
@@ -139,13 +152,13 @@ static void put_table(const json_t *rows, int indent)
 		ctl_error("out of memory");
 		return;
 	}
-	json_object_foreach(first, key, value)
-	{
+	json_object_foreach (first, key, value) {
 		columns[n].key = key;
 		measure(&columns[n++], rows);
 	}
 	put_row(columns, n, NULL, indent);
-	json_array_foreach(rows, i, row) put_row(columns, n, row, indent);
+	json_array_foreach (rows, i, row)
+		put_row(columns, n, row, indent);
 	free(columns);
 }
 
@@ -159,11 +172,10 @@ static void put_object(json_t *object, int indent)
 	json_t *value;
 	int widest = 0;
 
-	json_object_foreach(object, key, value) if (!json_is_object(value) &&
-						    !json_is_array(value) && width(key) > widest)
-	    widest = width(key);
-	json_object_foreach(object, key, value)
-	{
+	json_object_foreach (object, key, value)
+		if (!json_is_object(value) && !json_is_array(value) && width(key) > widest)
+			widest = width(key);
+	json_object_foreach (object, key, value) {
 		bool nested = (json_is_object(value) && json_object_size(value) > 0) ||
 			      (json_is_array(value) && json_array_size(value) > 0);
 
@@ -194,7 +206,8 @@ static void put_value(const json_t *value, int indent)
 	} else if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
 		put_table(value, indent);
 	} else if (json_is_array(value)) {
-		json_array_foreach(value, i, item) put_value(item, indent);
+		json_array_foreach (value, i, item)
+			put_value(item, indent);
 	} else if (!json_is_null(value)) {
 		pad(indent);
 		/* Texts of several lines are meant as they are: a configuration, a report. */

@@ -3,6 +3,7 @@
  */
 #include "posternctl.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +62,7 @@ const json_t *ctl_find(const struct ctl *ctl, int *used)
 	json_t *command;
 
 	*used = 0;
-	json_array_foreach(ctl->table, i, command)
-	{
+	json_array_foreach (ctl->table, i, command) {
 		int n = match(ctl_string(command, "name"), ctl->words, ctl->nwords);
 
 		if (n > *used) {
@@ -103,41 +103,39 @@ size_t ctl_distance(const char *a, const char *b)
 	return row[nb];
 }
 
-/* As many of the words as the name has, joined by spaces. */
-static void join_words(const struct ctl *ctl, const char *name, char *out, size_t n)
+/* The words, as many as the name has, joined by spaces; returns how long the name's part is. */
+static size_t join_words(const struct ctl *ctl, const char *name, char *out, size_t n)
 {
-	size_t at = 0;
+	size_t at = 0, part = 0;
 
 	out[0] = '\0';
-	for (int i = 0; i < ctl->nwords && at < n; i++) {
+	for (int i = 0; i < ctl->nwords && name[part] && at < n; i++) {
 		at += (size_t)snprintf(out + at, n - at, "%s%s", i ? " " : "", ctl->words[i]);
-		name = strchr(name, ' ');
-		if (!name)
-			break;
-		name++;
+		part += i > 0; /* the space */
+		part += strcspn(name + part, " ");
 	}
+	return part;
 }
 
-static const char *nearest(const struct ctl *ctl)
+/* The name, or its first words, that what was said is most like. */
+static bool nearest(const struct ctl *ctl, char *best, size_t n)
 {
-	const char *best = NULL;
-	size_t least = 0, i;
+	size_t least = SIZE_MAX, i;
 	json_t *command;
 
-	json_array_foreach(ctl->table, i, command)
-	{
-		const char *name = ctl_string(command, "name");
-		char said[WORD_MAX + 1];
+	json_array_foreach (ctl->table, i, command) {
+		char said[WORD_MAX + 1], part[WORD_MAX + 1];
+		size_t length = join_words(ctl, ctl_string(command, "name"), said, sizeof(said));
 		size_t distance;
 
-		join_words(ctl, name, said, sizeof(said));
-		distance = ctl_distance(said, name);
-		if (distance <= 1 + strlen(name) / 3 && (!best || distance < least)) {
-			best = name;
+		snprintf(part, sizeof(part), "%.*s", (int)length, ctl_string(command, "name"));
+		distance = ctl_distance(said, part);
+		if (distance <= 1 + length / 3 && distance < least) {
+			snprintf(best, n, "%s", part);
 			least = distance;
 		}
 	}
-	return best;
+	return least < SIZE_MAX;
 }
 
 /* "mailbox" alone: what can follow it. */
@@ -148,8 +146,7 @@ static bool list_longer(const struct ctl *ctl)
 	size_t i;
 	json_t *command;
 
-	json_array_foreach(ctl->table, i, command)
-	{
+	json_array_foreach (ctl->table, i, command) {
 		const char *name = ctl_string(command, "name");
 		size_t length = strlen(word);
 
@@ -166,16 +163,15 @@ static bool list_longer(const struct ctl *ctl)
 
 int ctl_unknown(const struct ctl *ctl)
 {
-	const char *near;
+	char near[WORD_MAX + 1];
 
 	if (ctl->nwords == 1 && list_longer(ctl))
 		return EXIT_USAGE;
-	near = nearest(ctl);
-	if (near)
+	if (nearest(ctl, near, sizeof(near)) && strcmp(near, ctl->words[0]) != 0)
 		ctl_error("there is no command \"%s%s%s\"; did you mean \"%s\"?", ctl->words[0],
-		          ctl->nwords > 1 ? " " : "", ctl->nwords > 1 ? ctl->words[1] : "", near);
+			  ctl->nwords > 1 ? " " : "", ctl->nwords > 1 ? ctl->words[1] : "", near);
 	else if (!list_longer(ctl))
 		ctl_error("there is no command \"%s\"; \"posternctl help\" lists them",
-		          ctl->words[0]);
+			  ctl->words[0]);
 	return EXIT_USAGE;
 }

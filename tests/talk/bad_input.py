@@ -98,7 +98,7 @@ def test_bad_commands_end_the_session():
         with postern.pop3() as pop:  # errors that are no bad commands are free
             pop.login(USER, PASSWORD)
             for _ in range(20):
-                pop.err("RETR 1")
+                pop.err("RETR 99")
             pop.quit()
 
 

@@ -20,8 +20,7 @@ LOGIN = f"""
 > USER {USER}
 +OK {{}}
 > PASS {PASSWORD}
-+OK {{}}
-"""
++OK {{}}"""
 
 SCRIPTS = {
     "authorization": f"""

@@ -64,6 +64,8 @@ def test_usage_errors():
                 (("statsu",), 'did you mean "status"'),
                 (("acount", "add", "x"), 'did you mean "account add"'),
                 (("account", "ad", "x"), 'did you mean "account add"'),
+                (("acount",), 'did you mean "account"'),
+                (("account", "zzzzzzz"), "account add USER [LIMIT]"),
                 (("account",), "account add USER [LIMIT]"),
                 (("zzzzzzzzzz",), "posternctl help"),
                 (("account", "add"), "user is missing"),
@@ -133,7 +135,8 @@ def test_secrets_on_a_terminal():
 def test_objects_and_tables():
     rows = [{"user": "ann@example.org", "messages": 5, "enabled": True},
             {"user": "böb", "messages": 12345, "enabled": False},
-            {"user": "evil\x1b[2J\n", "messages": None, "other": 1}]
+            {"user": "evil\x1b[2J\n", "messages": None, "other": 1},
+            {"user": "x", "messages": 1, "enabled": ""}]
     state = {"state": "current", "uptime_seconds": 12, "ratio": 0.5, "nothing": None,
              "listeners": [{"address": "127.0.0.1:110", "sessions": 3}], "empty": [],
              "names": ["a", "b"]}
@@ -143,7 +146,8 @@ def test_objects_and_tables():
            "USER             MESSAGES  ENABLED\n"
            "ann@example.org         5  yes\n"
            "böb                 12345  no\n"
-           "evil\\x1b[2J\\x0a         -  -\n")
+           "evil\\x1b[2J\\x0a         -  -\n"
+           "x                       1\n")
         eq(ctl.ok("status"),
            "state:          current\n"
            "uptime_seconds: 12\n"
