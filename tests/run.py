@@ -121,7 +121,8 @@ class Tally:
     def add(self, title, status, seconds, output):
         self.count[status] += 1
         note = f" ({output.strip().splitlines()[-1]})" if status == "skipped" and output.strip() else ""
-        print(f"{status:8}{seconds:6.1f} s  {title}{note}", flush=True)
+        spent = f"{seconds:6.1f} s" if seconds is not None else " " * 8
+        print(f"{status:8}{spent}  {title}{note}", flush=True)
         if status == "failed":
             self.failures.append(title)
             print("".join(f"    {line}\n" for line in output.rstrip().splitlines()), flush=True)
@@ -146,7 +147,7 @@ def run_unit(build, jobs, tally):
         status = {"PASS": "passed", "SKIP": "skipped"}.get(word, "failed")
         log = build / f"{name}.log"
         text = log.read_text(errors="replace") if status == "failed" and log.exists() else ""
-        tally.add(name, status, time.monotonic() - began, text[-6000:])
+        tally.add(name, status, None, text[-6000:])
     if make.returncode != 0 and not any(word in ("FAIL", "ERROR") for word in results.values()):
         tally.add("make check", "failed", time.monotonic() - began, make.stdout[-6000:])
 
