@@ -6,6 +6,9 @@
  * finds nothing is not paid by the lone client. When there are no descriptors or no memory left the
  * listener rests for a moment instead of spinning; the descriptor held in reserve tells the client
  * at the head of the queue why.
+ *
+ * The kernel prefers to wake the same reactor, so while little happens all clients would gather on
+ * one. A reactor that has clearly more sessions than another hands its new connection over.
  */
 #include "runtime.h"
 
@@ -21,6 +24,7 @@
 enum {
 	BATCH_MAX = 64,
 	REST_MS = 100,
+	LOAD_MARGIN = 4,        /* sessions more than another that are no imbalance yet */
 	COMPLAIN_MS = 10 * 1000 /* at most one event of a kind per listener in this time */
 };
 
@@ -120,18 +124,72 @@ static struct session_peer peer_of(const struct sockaddr_storage *from)
 	return peer;
 }
 
+struct handover {
+	struct task task; /* first */
+	struct reactor *to;
+	struct listening *listening;
+	struct session_peer peer;
+	int fd;
+};
+
+static void taken_over(struct task *task)
+{
+	struct handover h = *(struct handover *)task;
+
+	free(task);
+	session_start(h.to, h.listening, h.fd, &h.peer);
+}
+
+static bool hand_over(struct listener *l, struct reactor *to, int fd,
+		      const struct session_peer *peer)
+{
+	struct handover *h = malloc(sizeof(*h));
+
+	if (!h)
+		return false;
+	*h = (struct handover){
+	    .task.run = taken_over, .to = to, .listening = l->listening, .peer = *peer, .fd = fd};
+	reactor_post(to, &h->task);
+	return true;
+}
+
+/* The reactor for one more session: this one, unless it has clearly more than the idlest. */
+static struct reactor *choose(struct reactor *own)
+{
+	unsigned mine = atomic_load_explicit(&own->load, memory_order_relaxed), least = mine;
+	struct reactor *idlest = own;
+
+	for (unsigned i = 0; i < own->all->count; i++) {
+		struct reactor *r = &own->all->reactors[i];
+		unsigned load = atomic_load_explicit(&r->load, memory_order_relaxed);
+
+		if (load < least) {
+			idlest = r;
+			least = load;
+		}
+	}
+	return mine > least + least / 8 + LOAD_MARGIN ? idlest : own;
+}
+
 static void admit(struct listener *l, int fd, const struct sockaddr_storage *from)
 {
-	struct reactors *all = l->reactor->all;
+	struct reactor *own = l->reactor, *to = choose(own);
 	struct session_peer peer = peer_of(from);
 
-	if (atomic_fetch_add(&all->sessions, 1) >= all->limits.max_sessions) {
-		atomic_fetch_sub(&all->sessions, 1);
+	if (atomic_fetch_add(&own->all->sessions, 1) >= own->all->limits.max_sessions) {
+		atomic_fetch_sub(&own->all->sessions, 1);
 		complain(l, &l->full, "client_refused", "max_sessions reached");
 		refuse(l, fd);
 		return;
 	}
-	session_start(l->reactor, l->listening, fd, &peer);
+	atomic_fetch_add(&to->load, 1);
+	if (to != own && hand_over(l, to, fd, &peer))
+		return;
+	if (to != own) {
+		atomic_fetch_sub(&to->load, 1);
+		atomic_fetch_add(&own->load, 1);
+	}
+	session_start(own, l->listening, fd, &peer);
 }
 
 /* False: no more now. */

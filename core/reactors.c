@@ -22,92 +22,6 @@ static void each_reactor(struct reactors *all, void (*fn)(struct reactor *, void
 		reactor_call(&all->reactors[i], fn, arg);
 }
 
-/* ---- start and stop -------------------------------------------------------------------------- */
-
-/* Signals are the main thread's; a reactor that writes to a lost connection gets an error. */
-static int start_thread(struct reactor *r)
-{
-	sigset_t every, before;
-	char name[16];
-	int rc;
-
-	sigfillset(&every);
-	pthread_sigmask(SIG_SETMASK, &every, &before);
-	rc = pthread_create(&r->thread, NULL, reactor_main, r);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc)
-		return rc;
-	snprintf(name, sizeof(name), "reactor-%u", r->number);
-	pthread_setname_np(r->thread, name);
-	return 0;
-}
-
-static void free_listening(struct reactors *all)
-{
-	while (all->listening) {
-		struct listening *l = all->listening;
-
-		all->listening = l->next;
-		free(l->address);
-		free(l);
-	}
-}
-
-struct reactors *reactors_start(const struct reactors_limits *limits, char *err, size_t errlen)
-{
-	unsigned count = limits->count ? limits->count : 1;
-	struct reactors *all = calloc(1, sizeof(*all));
-
-	if (all)
-		all->reactors = calloc(count, sizeof(*all->reactors));
-	if (!all || !all->reactors) {
-		snprintf(err, errlen, "no memory for %u reactors", count);
-		free(all);
-		return NULL;
-	}
-	all->limits = *limits;
-	for (all->count = 0; all->count < count; all->count++) {
-		struct reactor *r = &all->reactors[all->count];
-		int rc = reactor_open(r, all, all->count) ? errno : start_thread(r);
-
-		if (rc) {
-			snprintf(err, errlen, "reactor %u of %u cannot be started: %s",
-				 all->count + 1, count, strerror(rc));
-			reactor_close(r);
-			reactors_stop(&all);
-			return NULL;
-		}
-	}
-	return all;
-}
-
-static void stop_one(struct reactor *r, void *arg)
-{
-	(void)arg;
-	accept_stop(r);
-	for (struct pstn_session *s = r->sessions; s; s = s->next)
-		session_drop(s, "server stopped");
-	linger_end_all(r);
-	r->stopping = true;
-}
-
-void reactors_stop(struct reactors **owner)
-{
-	struct reactors *all = *owner;
-
-	if (!all)
-		return;
-	*owner = NULL;
-	each_reactor(all, stop_one, NULL);
-	for (unsigned i = 0; i < all->count; i++) {
-		pthread_join(all->reactors[i].thread, NULL);
-		reactor_close(&all->reactors[i]);
-	}
-	free_listening(all);
-	free(all->reactors);
-	free(all);
-}
-
 /* ---- listening ------------------------------------------------------------------------------- */
 
 /* What connections inherit from the listening socket needs no system call for each of them. */
@@ -172,6 +86,93 @@ static void unlisten_one(struct reactor *r, void *arg)
 void reactors_unlisten(struct reactors *all)
 {
 	each_reactor(all, unlisten_one, NULL);
+}
+
+/* ---- start and stop -------------------------------------------------------------------------- */
+
+/* Signals are the main thread's; a reactor that writes to a lost connection gets an error. */
+static int start_thread(struct reactor *r)
+{
+	sigset_t every, before;
+	char name[16];
+	int rc;
+
+	sigfillset(&every);
+	pthread_sigmask(SIG_SETMASK, &every, &before);
+	rc = pthread_create(&r->thread, NULL, reactor_main, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc)
+		return rc;
+	snprintf(name, sizeof(name), "reactor-%u", r->number);
+	pthread_setname_np(r->thread, name);
+	return 0;
+}
+
+static void free_listening(struct reactors *all)
+{
+	while (all->listening) {
+		struct listening *l = all->listening;
+
+		all->listening = l->next;
+		free(l->address);
+		free(l);
+	}
+}
+
+struct reactors *reactors_start(const struct reactors_limits *limits, char *err, size_t errlen)
+{
+	unsigned count = limits->count ? limits->count : 1;
+	struct reactors *all = calloc(1, sizeof(*all));
+
+	if (all)
+		all->reactors = calloc(count, sizeof(*all->reactors));
+	if (!all || !all->reactors) {
+		snprintf(err, errlen, "no memory for %u reactors", count);
+		free(all);
+		return NULL;
+	}
+	all->limits = *limits;
+	for (all->count = 0; all->count < count; all->count++) {
+		struct reactor *r = &all->reactors[all->count];
+		int rc = reactor_open(r, all, all->count) ? errno : start_thread(r);
+
+		if (rc) {
+			snprintf(err, errlen, "reactor %u of %u cannot be started: %s",
+				 all->count + 1, count, strerror(rc));
+			reactor_close(r);
+			reactors_stop(&all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+static void stop_one(struct reactor *r, void *arg)
+{
+	(void)arg;
+	for (struct pstn_session *s = r->sessions; s; s = s->next)
+		session_drop(s, "server stopped");
+	linger_end_all(r);
+	r->stopping = true;
+}
+
+void reactors_stop(struct reactors **owner)
+{
+	struct reactors *all = *owner;
+
+	if (!all)
+		return;
+	*owner = NULL;
+	/* First, so that no reactor hands connections to one that has stopped. */
+	reactors_unlisten(all);
+	each_reactor(all, stop_one, NULL);
+	for (unsigned i = 0; i < all->count; i++) {
+		pthread_join(all->reactors[i].thread, NULL);
+		reactor_close(&all->reactors[i]);
+	}
+	free_listening(all);
+	free(all->reactors);
+	free(all);
 }
 
 /* ---- looking and ending ---------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ struct reactor {
 	_Atomic(struct task *) posted; /* newest first */
 	struct wheel wheel;
 	struct buffers buffers;
+	atomic_uint load; /* sessions, those on their way here included; any thread may look */
 	struct pstn_session *sessions;
 	struct pstn_session *runnable, **runnable_end; /* have work without an epoll event */
 	struct pstn_session *current;                  /* whose turn it is */
@@ -172,7 +173,8 @@ static inline const struct pstn_service *session_service(const struct pstn_sessi
 	return s->listening->service;
 }
 
-/* A connection becomes a session: opened, greeted and watched. Takes over fd. */
+/* A connection becomes a session: opened, greeted and watched. Takes over fd. It is counted in
+ * reactor and reactors already, until session_reap(). */
 void session_start(struct reactor *, struct listening *, int fd, const struct session_peer *);
 /* Gives the session a turn later in this turn of the loop. */
 void session_wake(struct pstn_session *);
@@ -183,6 +185,7 @@ void session_end_turn(struct pstn_session *);
 bool session_listens(struct pstn_session *);
 /* Frees what is left after the last job of a session that is gone. */
 void session_reap(struct pstn_session *);
+void session_uncount(struct reactor *);
 void session_release_claims(struct pstn_session *);
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix". */
 void session_peer_text(const struct pstn_session *, char *text, size_t size);

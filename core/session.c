@@ -109,6 +109,12 @@ static void update_watch(struct pstn_session *s)
 	s->interest = want;
 }
 
+void session_uncount(struct reactor *r)
+{
+	atomic_fetch_sub(&r->load, 1);
+	atomic_fetch_sub(&r->all->sessions, 1);
+}
+
 void session_reap(struct pstn_session *s)
 {
 	if (s->warming || s->runnable)
@@ -118,7 +124,7 @@ void session_reap(struct pstn_session *s)
 	if (s->next)
 		s->next->prev = s->prev;
 	free(s->account);
-	atomic_fetch_sub(&s->reactor->all->sessions, 1);
+	session_uncount(s->reactor);
 	reactor_bury(s->reactor, &s->watch);
 }
 
@@ -355,7 +361,7 @@ void session_start(struct reactor *r, struct listening *listening, int fd,
 		CORE_EVENT(PSTN_ERROR, "client_refused", PSTN_S("listener", listening->address),
 			   PSTN_S("why", "no memory for a session"));
 		close(fd);
-		atomic_fetch_sub(&all->sessions, 1);
+		session_uncount(r);
 		return;
 	}
 	s->watch.ready = ready;

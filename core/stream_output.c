@@ -229,16 +229,19 @@ void output_sent(struct pstn_session *s, size_t n)
 
 /* ---- reading ahead --------------------------------------------------------------------------- */
 
+enum { WARM_RETRY_MS = 20 };
+
+/* A session waits for it, and neither it nor the content is freed before it ends. */
 struct warming {
 	struct task task; /* first; on the job queue, then on the reactor's */
+	struct timer retry;
 	struct pstn_session *session;
 	struct outgoing *content;
 	uint64_t warm;
 };
 
-static void warmed(struct task *task)
+static void end_warming(struct warming *w)
 {
-	struct warming *w = (struct warming *)task;
 	struct pstn_session *s = w->session;
 
 	w->content->warm = w->warm;
@@ -250,6 +253,11 @@ static void warmed(struct task *task)
 		session_wake(s);
 }
 
+static void warmed(struct task *task)
+{
+	end_warming((struct warming *)task);
+}
+
 static void warm(struct task *task)
 {
 	struct warming *w = (struct warming *)task;
@@ -259,23 +267,39 @@ static void warm(struct task *task)
 	reactor_post(w->session->reactor, &w->task);
 }
 
-/* The content at the queue's head is not in memory: a job reads it, the session waits. Neither the
- * content nor the session is freed before warmed(). */
+/* When the jobs' queue is full the session tries again a little later; a reactor never waits for a
+ * disk. */
+static void submit(struct warming *w)
+{
+	if (!jobs_submit(&w->task, false))
+		timer_set(w->session->reactor, &w->retry, WARM_RETRY_MS);
+}
+
+static void retry(struct timer *t)
+{
+	struct warming *w = (struct warming *)((char *)t - offsetof(struct warming, retry));
+
+	if (w->session->gone)
+		end_warming(w);
+	else
+		submit(w);
+}
+
+/* The content at the queue's head is not in memory: a job reads it. */
 static void start_warming(struct pstn_session *s)
 {
-	struct outgoing *o = (struct outgoing *)s->head;
-	struct warming *w = malloc(sizeof(*w));
+	struct warming *w = calloc(1, sizeof(*w));
 
-	if (w) {
-		*w = (struct warming){.task.run = warm, .session = s, .content = o};
-		s->warming = true;
-		if (jobs_submit(&w->task, false))
-			return;
-		s->warming = false;
-		free(w);
+	if (!w) {
+		session_drop(s, "out of memory");
+		return;
 	}
-	/* Better a reactor that waits for a disk than a client that waits for ever. */
-	o->warm = content_warm(o);
+	w->task.run = warm;
+	w->retry.fire = retry;
+	w->session = s;
+	w->content = (struct outgoing *)s->head;
+	s->warming = true;
+	submit(w);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -310,7 +334,7 @@ static bool send_file(struct pstn_session *s, struct outgoing *o, uint64_t piece
 
 	if (!content_is_hot(o, o->at.pos, piece)) {
 		start_warming(s);
-		return !s->warming;
+		return false;
 	}
 	n = sendfile(s->fd, o->content.fd, &offset, (size_t)piece);
 	if (n == 0) {
@@ -368,7 +392,7 @@ static bool send_some(struct pstn_session *s)
 		return send_file(s, o, content_file_piece(o));
 	case LAID_COLD:
 		start_warming(s);
-		return !s->warming;
+		return false;
 	default:
 		broken(s, error);
 		return false;

@@ -74,7 +74,7 @@ static void on_close(void *inst, struct pstn_session *s, void *state, const char
 
 	if (rig->close)
 		rig->close(rig, s, state, why);
-	snprintf(rig->why, sizeof(rig->why), "%s", why);
+	atomic_store(&rig->why, why);
 	atomic_fetch_add(&rig->closed, 1);
 }
 
@@ -144,6 +144,11 @@ int rig_start(struct rig *rig)
 
 void rig_stop(struct rig *rig)
 {
+	reactors_unlisten(rig->all);
+	reactors_end_sessions(rig->all, true);
+	if (!rig_wait_sessions(rig, 0))
+		fprintf(stderr, "a session does not end\n");
+	standin_jobs_wait();
 	reactors_stop(&rig->all);
 	close(rig->fd);
 	if (rig->unix_socket)
@@ -174,6 +179,20 @@ static void nap(void)
 	const struct timespec t = {.tv_nsec = 1000000};
 
 	nanosleep(&t, NULL);
+}
+
+static void count_lent(struct reactor *r, void *arg)
+{
+	*(uint64_t *)arg += r->buffers.lent;
+}
+
+uint64_t rig_buffers(struct rig *rig)
+{
+	uint64_t lent = 0;
+
+	for (unsigned i = 0; i < rig->all->count; i++)
+		reactor_call(&rig->all->reactors[i], count_lent, &lent);
+	return lent;
 }
 
 bool rig_wait_sessions(struct rig *rig, uint64_t n)
@@ -294,12 +313,12 @@ char *client_read_all(int fd, size_t *n)
 
 	*n = 0;
 	while (all) {
-		ssize_t got = recv(fd, all + *n, room - *n, 0);
+		ssize_t got = recv(fd, all + *n, 65536, 0);
 
 		if (got <= 0)
 			return all;
 		*n += (size_t)got;
-		if (*n == room)
+		if (room - *n < 65536)
 			all = realloc(all, room *= 2);
 	}
 	return all;

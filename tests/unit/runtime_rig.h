@@ -12,6 +12,7 @@
 
 extern atomic_int standin_claims, standin_events, standin_jobs, standin_orphaned;
 extern atomic_bool standin_refuse_jobs;
+void standin_jobs_wait(void); /* until no job runs any more */
 
 /* What is the service's instance. Functions may be NULL. */
 struct rig {
@@ -34,7 +35,8 @@ struct rig {
 	int fd;
 	unsigned port;
 	atomic_int opened, closed;
-	char why[64]; /* of the last close; read it after rig_settle() */
+	atomic_int wrong; /* for checks on a reactor's thread */
+	_Atomic(const char *) why; /* of the last close */
 };
 
 int rig_start(struct rig *);
@@ -46,6 +48,8 @@ void rig_settle(struct rig *);
 /* Waits (in real time, with a generous limit) until n sessions are live. */
 bool rig_wait_sessions(struct rig *, uint64_t n);
 uint64_t rig_clock(void);
+/* Output buffers that sessions hold. */
+uint64_t rig_buffers(struct rig *);
 
 /* Clients, blocking, with a limit of some seconds. */
 int client_connect(const struct rig *);

@@ -64,11 +64,32 @@ const char *instance_name(const struct pstn_self *self)
 	return "rig";
 }
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned running;
+
+static void count_running(int by)
+{
+	pthread_mutex_lock(&lock);
+	running += (unsigned)by;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void standin_jobs_wait(void)
+{
+	pthread_mutex_lock(&lock);
+	while (running)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
 static void *run_job(void *task)
 {
 	struct task *t = task;
 
 	t->run(t);
+	count_running(-1);
 	return NULL;
 }
 
@@ -77,8 +98,13 @@ bool jobs_submit(struct task *task, bool urgent)
 	pthread_t thread;
 
 	(void)urgent;
-	if (atomic_load(&standin_refuse_jobs) || pthread_create(&thread, NULL, run_job, task))
+	if (atomic_load(&standin_refuse_jobs))
 		return false;
+	count_running(1);
+	if (pthread_create(&thread, NULL, run_job, task)) {
+		count_running(-1);
+		return false;
+	}
 	pthread_detach(thread);
 	atomic_fetch_add(&standin_jobs, 1);
 	return true;

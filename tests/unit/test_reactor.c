@@ -117,6 +117,13 @@ static struct rig echo_rig(void)
 			    .line_limit = 40};
 }
 
+/* On a reactor's thread, where CUnit must not be called; ends_with() looks. */
+static void check(struct rig *rig, bool right)
+{
+	if (!right)
+		atomic_fetch_add(&rig->wrong, 1);
+}
+
 static int connected(struct rig *rig)
 {
 	int fd = client_connect(rig);
@@ -126,6 +133,35 @@ static int connected(struct rig *rig)
 	return fd;
 }
 
+/* The inside of the newest session and of its reactor, without a race. */
+struct look {
+	size_t kept;
+	uint32_t interest;
+	bool eof;
+	unsigned lingering;
+};
+
+static void look_inside(struct reactor *r, void *arg)
+{
+	const struct pstn_session *s = r->sessions;
+	struct look *look = arg;
+
+	look->lingering = r->nlingering;
+	if (!s)
+		return;
+	look->kept = s->input ? s->input->end - s->input->start : 0;
+	look->interest = s->interest;
+	look->eof = s->eof;
+}
+
+static struct look look_at(struct rig *rig)
+{
+	struct look look = {0};
+
+	reactor_call(&rig->all->reactors[0], look_inside, &look);
+	return look;
+}
+
 static void ends_with(struct rig *rig, int fd, const char *why)
 {
 	CU_ASSERT(client_eof(fd));
@@ -133,6 +169,7 @@ static void ends_with(struct rig *rig, int fd, const char *why)
 	CU_ASSERT(rig_wait_sessions(rig, 0));
 	CU_ASSERT_STRING_EQUAL(rig->why, why);
 	CU_ASSERT_EQUAL(rig->opened, rig->closed);
+	CU_ASSERT_EQUAL(rig->wrong, 0);
 }
 
 /* ---- input ----------------------------------------------------------------------------------- */
@@ -249,7 +286,7 @@ static void test_pipelining(void)
 static void test_held_input_is_bounded(void)
 {
 	struct rig rig = echo_rig();
-	struct pstn_session *s;
+	struct look look;
 	char noise[4096];
 	int fd;
 
@@ -262,9 +299,9 @@ static void test_held_input_is_bounded(void)
 		CU_ASSERT(client_send(fd, noise, sizeof(noise)));
 		rig_settle(&rig);
 	}
-	s = rig.all->reactors[0].sessions;
-	CU_ASSERT(s->input->end - s->input->start <= 2 * READ_SIZE);
-	CU_ASSERT_EQUAL(s->interest, 0);
+	look = look_at(&rig);
+	CU_ASSERT(look.kept <= 2 * READ_SIZE);
+	CU_ASSERT_EQUAL(look.interest, 0);
 	CU_ASSERT_EQUAL(rig.closed, 0);
 	close(fd);
 	rig_stop(&rig);
@@ -305,7 +342,7 @@ static void test_gone_while_held(void)
 	close(fd);
 	rig_settle(&rig);
 	CU_ASSERT_EQUAL(rig.closed, 0);
-	CU_ASSERT(rig.all->reactors[0].sessions->eof);
+	CU_ASSERT(look_at(&rig).eof);
 	rig_stop(&rig);
 	CU_ASSERT_EQUAL(rig.closed, 1);
 }
@@ -330,7 +367,7 @@ static void test_reply_survives_unread_input(void)
 		ends_with(&rig, fd, "quit");
 	}
 	rig_pass(&rig, 10000);
-	CU_ASSERT_EQUAL(rig.all->reactors[0].nlingering, 0);
+	CU_ASSERT_EQUAL(look_at(&rig).lingering, 0);
 	rig_stop(&rig);
 }
 
@@ -341,19 +378,18 @@ static void close_tells(struct rig *rig, struct pstn_session *s, void *state, co
 	session_write(s, "not sent", 8);
 	session_finish(s, "not told");
 	session_resume(s);
-	CU_ASSERT(session_id(s)[0] == '3');
+	check(rig, session_id(s)[0] == '3');
 	rig->arg = NULL;
 }
 
 /* What a session held is free before the client sees the last reply. */
 static void hold_claim(struct rig *rig, struct pstn_session *s, void *state)
 {
-	(void)rig;
 	(void)state;
 	for (unsigned i = 0; i < 9; i++)
-		CU_ASSERT(session_claim(s, "key", 10));
-	CU_ASSERT(session_claim(s, "key", 10));
-	CU_ASSERT_FALSE(session_claim(s, "key", 10));
+		check(rig, session_claim(s, "key", 10));
+	check(rig, session_claim(s, "key", 10));
+	check(rig, !session_claim(s, "key", 10));
 	session_write(s, "+OK hello\r\n", 11);
 }
 
@@ -598,9 +634,9 @@ static void name_it(struct rig *rig, struct pstn_session *s, void *state)
 	struct pstn_peer peer = {.size = sizeof(peer)};
 
 	session_peer(s, &peer);
-	CU_ASSERT_STRING_EQUAL(peer.address, "127.0.0.1");
-	CU_ASSERT(peer.port > 0);
-	CU_ASSERT_STRING_EQUAL(peer.listener, rig->address);
+	check(rig, strcmp(peer.address, "127.0.0.1") == 0);
+	check(rig, peer.port > 0);
+	check(rig, strcmp(peer.listener, rig->address) == 0);
 	session_set_account(s, "somebody");
 	session_set_account(s, "joe@example.org");
 	session_set_state(s, "transaction");
@@ -625,13 +661,16 @@ static void test_many_sessions(void)
 		CU_ASSERT(client_expects(fds[i], "+OK NOOP\r\n"));
 	rig_pass(&rig, 1234);
 	CU_ASSERT_EQUAL(reactors_sessions(rig.all), SESSIONS);
+	CU_ASSERT(rig.all->reactors[0].load > SESSIONS / 3);
+	CU_ASSERT(rig.all->reactors[1].load > SESSIONS / 3);
 	reactors_each_session(rig.all, count_row, &rows);
 	CU_ASSERT_EQUAL(rows, SESSIONS);
-	CU_ASSERT_EQUAL(rig.all->reactors[0].buffers.lent + rig.all->reactors[1].buffers.lent, 0);
+	CU_ASSERT_EQUAL(rig_buffers(&rig), 0);
 	reactors_end_sessions(rig.all, false);
 	CU_ASSERT(rig_wait_sessions(&rig, 0));
 	CU_ASSERT_STRING_EQUAL(rig.why, "server stopping");
 	CU_ASSERT_EQUAL(rig.closed, SESSIONS);
+	CU_ASSERT_EQUAL(rig.wrong, 0);
 	for (unsigned i = 0; i < SESSIONS; i++)
 		close(fds[i]);
 	free(fds);
@@ -707,6 +746,8 @@ static void test_no_descriptors(void)
 	uint64_t turns;
 	int fd, again;
 
+	if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload"))
+		return; /* valgrind has a table of descriptors of its own */
 	CU_ASSERT_FATAL(rig_start(&rig) == 0);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -719,7 +760,7 @@ static void test_no_descriptors(void)
 	rig_settle(&rig);
 	turns = rig.all->reactors[0].turns;
 	usleep(20000);
-	CU_ASSERT(rig.all->reactors[0].turns <= turns + 1);
+	CU_ASSERT(rig.all->reactors[0].turns <= turns + 5);
 	setrlimit(RLIMIT_NOFILE, &before);
 	rig_pass(&rig, 100);
 	CU_ASSERT(client_expects(again, "+OK hello\r\n"));
