@@ -22,53 +22,58 @@ static const char crypt64[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk
 static const char malformed[] = "is not a complete crypt(3) string";
 static const char too_costly[] = "would take too long or too much memory to check";
 
-/* Each checks the parameters after the prefix and moves *text behind them and their '$'. */
+/* Each checks the parameters after the prefix and returns what follows them and their '$'; or NULL,
+ * and *why not. */
 
-/* j, log2 of the blocks, block size: "j9T". Up to 128 MiB, the ninth of the costs in crypt(5). */
-static const char *yescrypt_parameters(const char **text)
+static const char *refuse(const char **why, const char *reason)
 {
-	const char *s = *text;
-
-	if (s[0] != 'j' || !s[1] || !strchr(crypt64, s[1]) || !s[2] || !strchr("5T", s[2]) ||
-	    s[3] != '$')
-		return malformed;
-	*text = s + 4;
-	return strchr("789ABC", s[1]) ? NULL : too_costly;
+	*why = reason;
+	return NULL;
 }
 
-static const char *sha_parameters(const char **text)
+/* j, log2 of the blocks, block size: "j9T". Up to 128 MiB, the eighth of the costs in crypt(5). */
+static const char *yescrypt_parameters(const char *s, const char **why)
+{
+	if (s[0] != 'j' || !s[1] || !strchr(crypt64, s[1]) || !s[2] || !strchr("5T", s[2]) ||
+	    s[3] != '$')
+		return refuse(why, malformed);
+	return strchr("789ABC", s[1]) ? s + 4 : refuse(why, too_costly);
+}
+
+static const char *sha_parameters(const char *s, const char **why)
 {
 	static const char rounds[] = "rounds=";
 	char *end;
 	unsigned long n;
 
-	if (strncmp(*text, rounds, sizeof(rounds) - 1) != 0)
-		return NULL;
-	*text += sizeof(rounds) - 1;
-	if (**text < '1' || **text > '9')
-		return malformed;
-	n = strtoul(*text, &end, 10);
+	if (strncmp(s, rounds, sizeof(rounds) - 1) != 0)
+		return s;
+	s += sizeof(rounds) - 1;
+	if (*s < '1' || *s > '9')
+		return refuse(why, malformed);
+	n = strtoul(s, &end, 10);
 	if (*end != '$')
-		return malformed;
-	*text = end + 1;
-	return n < 1000 ? "has too few rounds" : n > 1000000 ? too_costly : NULL;
+		return refuse(why, malformed);
+	if (n < 1000 || n > 1000000)
+		return refuse(why, n < 1000 ? "has too few rounds" : too_costly);
+	return end + 1;
 }
 
-static const char *bcrypt_parameters(const char **text)
+static const char *bcrypt_parameters(const char *s, const char **why)
 {
-	const char *s = *text;
 	int cost;
 
 	if (s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' || s[2] != '$')
-		return malformed;
-	*text = s + 3;
+		return refuse(why, malformed);
 	cost = (s[0] - '0') * 10 + (s[1] - '0');
-	return cost < 4 ? "has too low a cost" : cost > 14 ? too_costly : NULL;
+	if (cost < 4 || cost > 14)
+		return refuse(why, cost < 4 ? "has too low a cost" : too_costly);
+	return s + 3;
 }
 
 struct crypt_kind {
 	const char *prefix, *name;
-	const char *(*parameters)(const char **text);
+	const char *(*parameters)(const char *s, const char **why);
 	unsigned salt_min, salt_max; /* characters; bcrypt's salt has no '$' behind it */
 	unsigned hash;
 };
@@ -93,20 +98,19 @@ static const struct crypt_kind *crypt_kind_of(const char *text)
 
 static const char *crypt_refusal(const struct crypt_kind *kind, const char *text)
 {
-	const char *why;
+	const char *why = NULL;
+	const char *hash = kind->parameters(text + strlen(kind->prefix), &why);
 	size_t salt;
 
-	text += strlen(kind->prefix);
-	why = kind->parameters(&text);
-	if (why)
+	if (!hash)
 		return why;
 	if (kind->salt_max) {
-		salt = strspn(text, crypt64);
-		if (salt < kind->salt_min || salt > kind->salt_max || text[salt] != '$')
+		salt = strspn(hash, crypt64);
+		if (salt < kind->salt_min || salt > kind->salt_max || hash[salt] != '$')
 			return malformed;
-		text += salt + 1;
+		hash += salt + 1;
 	}
-	return strspn(text, crypt64) == kind->hash && text[kind->hash] == '\0' ? NULL : malformed;
+	return strspn(hash, crypt64) == kind->hash && hash[kind->hash] == '\0' ? NULL : malformed;
 }
 
 const char *verifier_refusal(const char *text)

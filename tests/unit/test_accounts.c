@@ -593,8 +593,10 @@ static pid_t other_process(int *tell)
 	if (read(pipes[0], &go, 1) != 1)
 		_exit(2);
 	module = start_module();
-	_exit(module && command("account passwd", "name", "anna", "password", "changed", NULL) ? 0
-											       : 1);
+	if (!module || !command("account passwd", "name", "anna", "password", "changed", NULL))
+		_exit(1);
+	pstn_module.stop(module);
+	_exit(0);
 }
 
 static void test_another_process_changes(void)

@@ -300,9 +300,10 @@ static void test_rotate_by_several_processes(void)
 		CU_ASSERT_TRUE_FATAL(writers[i] >= 0);
 		if (writers[i] > 0)
 			continue;
-		module = start_module();
+		start();
 		log_numbers(i * LINES, LINES);
-		_exit(module ? 0 : 1);
+		pstn_module.stop(module);
+		_exit(0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++) {
 		CU_ASSERT_EQUAL(waitpid(writers[i], &status, 0), writers[i]);
