@@ -73,7 +73,8 @@ json_t *supervisor_status(const struct supervisor *sv)
 	json_object_set_new(o, "uptime_seconds", seconds_since(sv->started));
 	if (sv->current) {
 		json_object_set_new(o, "generation", json_integer(sv->current->generation));
-		json_object_set_new(o, "worker_pid", json_integer(sv->current->pid));
+		json_object_set_new(o, "worker_pid",
+				    json_integer(sv->current->pid ? sv->current->pid : getpid()));
 		json_object_set_new(o, "worker_version", json_string(sv->current->version));
 		json_object_set_new(o, "sandbox", json_string(sv->current->sandbox));
 	}
@@ -97,7 +98,7 @@ static json_t *row(const struct supervisor *sv, const struct child *c)
 		return NULL;
 	json_object_set_new(o, "generation", json_integer(c->generation));
 	json_object_set_new(o, "state", json_string(state_name(sv, c)));
-	json_object_set_new(o, "pid", json_integer(c->pid));
+	json_object_set_new(o, "pid", json_integer(c->pid ? c->pid : getpid()));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)c->sessions));
 	json_object_set_new(o, "age_seconds", seconds_since(c->started));
 	json_object_set_new(o, "ready_ms",
