@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "instance_lock.h"
+#include "sanitized.h"
 
 static const struct place nowhere;
 
@@ -138,7 +139,7 @@ int privileges_drop(const struct identity *id, struct reports *r)
 	}
 	/* Other processes of the user cannot read mail and passwords out of this one. */
 	if (id->drop)
-		(void)prctl(PR_SET_DUMPABLE, 0);
+		(void)prctl(PR_SET_DUMPABLE, SANITIZED);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		report_error(r, nowhere, "cannot forbid gaining rights: %s", strerror(errno));
 		return -1;

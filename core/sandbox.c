@@ -20,15 +20,7 @@
 #endif
 
 #include "plan_paths.h"
-
-#ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
+#include "sanitized.h"
 
 static const struct place nowhere;
 
@@ -232,20 +224,15 @@ static bool enter_landlock(const struct plan *plan, char *layer, size_t size, st
 void sandbox_enter(const struct plan *plan, char *layers, size_t size, struct reports *r)
 {
 	char landlock[32] = "";
+	bool locked, filtered;
 
 	snprintf(layers, size, "none");
-#ifdef SANITIZED
-	(void)plan;
-	(void)r;
-	(void)landlock;
-	(void)enter_landlock;
-	(void)enter_seccomp;
-#else
+	if (SANITIZED)
+		return;
 	/* Landlock first: its calls are of no use to anybody afterwards. */
-	bool locked = enter_landlock(plan, landlock, sizeof landlock, r);
-	bool filtered = enter_seccomp(r);
+	locked = enter_landlock(plan, landlock, sizeof(landlock), r);
+	filtered = enter_seccomp(r);
 	if (locked || filtered)
 		snprintf(layers, size, "%s%s%s", filtered ? "seccomp" : "",
 			 filtered && locked ? ", " : "", landlock);
-#endif
 }

@@ -282,7 +282,7 @@ static bool is_ours(const struct supervisor *sv, const char *command)
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
 		if (strcmp(command, ours[i]) == 0)
 			return true;
-	return !sv->current && strcmp(command, "help") == 0;
+	return (!sv->current || sv->current->link < 0) && strcmp(command, "help") == 0;
 }
 
 static void serve(struct supervisor *sv, struct client *c)
