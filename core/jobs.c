@@ -19,8 +19,9 @@
 
 enum { IDLE_MS = 10000, STACK_SIZE = 1024 * 1024 };
 
+/* Kept and used again when its thread has left, so that it can be signalled without the lock. */
 struct worker {
-	struct worker *next; /* on the idle stack or among those that left */
+	struct worker *next; /* on the idle stack, among those that left, or among the spare ones */
 	pthread_t thread;
 	pthread_cond_t wake;
 	struct timespec until;
@@ -35,7 +36,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t left; /* a thread left */
 	struct queue urgent, normal;
-	struct worker *idle, *gone;
+	struct worker *idle, *gone, *spare;
 	unsigned min, max, room;
 	unsigned threads, nidle, waiting, normal_waiting;
 	bool starting, stopping, running;
@@ -75,13 +76,15 @@ static struct task *next_task(void)
 
 /* ---- idle threads ---- */
 
-static void call_idle(void)
+static struct worker *call_idle(void)
 {
 	struct worker *w = jobs.idle;
-	jobs.idle = w->next;
-	jobs.nidle--;
-	w->called = true;
-	pthread_cond_signal(&w->wake);
+	if (w) {
+		jobs.idle = w->next;
+		jobs.nidle--;
+		w->called = true;
+	}
+	return w;
 }
 
 static void take_off_stack(struct worker *w)
@@ -172,8 +175,8 @@ static void join_gone(void)
 		struct worker *w = jobs.gone;
 		jobs.gone = w->next;
 		pthread_join(w->thread, NULL);
-		pthread_cond_destroy(&w->wake);
-		free(w);
+		w->next = jobs.spare;
+		jobs.spare = w;
 	}
 }
 
@@ -194,27 +197,38 @@ static int create_thread(struct worker *w)
 	return rc;
 }
 
+static struct worker *new_worker(void)
+{
+	struct worker *w = jobs.spare;
+	if (w) {
+		jobs.spare = w->next;
+		return w;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w && pthread_cond_init(&w->wake, NULL)) {
+		free(w);
+		w = NULL;
+	}
+	return w;
+}
+
 /* Locked. False: there are enough, one is about to start, or there are no means. */
 static bool start_thread(void)
 {
 	if (jobs.threads >= jobs.max || jobs.starting)
 		return false;
 	join_gone();
-	struct worker *w = calloc(1, sizeof(*w));
+	struct worker *w = new_worker();
 	if (!w)
 		return false;
-	if (pthread_cond_init(&w->wake, NULL)) {
-		free(w);
-		return false;
-	}
 	jobs.threads++;
 	jobs.starting = true;
 	if (create_thread(w) == 0)
 		return true;
 	jobs.threads--;
 	jobs.starting = false;
-	pthread_cond_destroy(&w->wake);
-	free(w);
+	w->next = jobs.spare;
+	jobs.spare = w;
 	return false;
 }
 
@@ -230,11 +244,12 @@ bool jobs_submit(struct task *t, bool urgent)
 	}
 	push(urgent ? &jobs.urgent : &jobs.normal, t);
 	jobs.normal_waiting += !urgent;
-	if (jobs.idle)
-		call_idle();
-	else
+	struct worker *w = call_idle();
+	if (!w)
 		start_thread();
 	pthread_mutex_unlock(&jobs.lock);
+	if (w) /* not before: it would wake only to wait for the lock */
+		pthread_cond_signal(&w->wake);
 	return true;
 }
 
@@ -292,8 +307,8 @@ void jobs_stop(void)
 {
 	pthread_mutex_lock(&jobs.lock);
 	jobs.stopping = true;
-	while (jobs.idle)
-		call_idle();
+	for (struct worker *w; (w = call_idle());)
+		pthread_cond_signal(&w->wake);
 	while (jobs.threads > 0)
 		pthread_cond_wait(&jobs.left, &jobs.lock);
 	jobs.running = false;
