@@ -197,7 +197,7 @@ static void test_quit_waits_for_texts(void)
 		} else {
 			fake_close(s, "client closed");
 		}
-		CU_ASSERT_EQUAL(w.fake.expunged, reads);
+		CU_ASSERT_EQUAL((int)w.fake.expunged, reads);
 		CU_ASSERT_EQUAL(fake_metric(w.self, POP3_RETRIEVED), reads);
 		end();
 	}
