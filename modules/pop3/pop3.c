@@ -13,8 +13,8 @@
 #include <string.h>
 
 /* Tests build a second edition of the module to be told apart from this one. */
-#ifndef POP3_GREETING_NOTE
-#define POP3_GREETING_NOTE ""
+#ifndef POP3_EDITION
+#define POP3_EDITION ""
 #endif
 #ifndef POP3_SESSION_PADDING
 #define POP3_SESSION_PADDING 0
@@ -29,9 +29,9 @@
 static const char *const plaintext_choices[] = {"never", "loopback", "always", NULL};
 
 static const struct pstn_option options[] = {
-    PSTN_OPT_STRING(struct pop3_conf, greeting, .def = "Postern ready" POP3_GREETING_NOTE,
+    PSTN_OPT_STRING(struct pop3_conf, greeting, .def = "Postern ready" POP3_EDITION,
 		    .help = "What a client is told after \"+OK \" when it connects."),
-    PSTN_OPT_STRING(struct pop3_conf, implementation, .def = "Postern",
+    PSTN_OPT_STRING(struct pop3_conf, implementation, .def = "Postern" POP3_EDITION,
 		    .help = "The IMPLEMENTATION line of CAPA (RFC 2449 section 6.9); empty: none."),
     PSTN_OPT_ENUM(
 	struct pop3_conf, plaintext_login, .def = "loopback", .choices = plaintext_choices,
