@@ -1,13 +1,13 @@
 /*
  * reactor.c - one thread's loop: epoll events, posted tasks, due timers, sessions with work left.
  *
- * The time is read once per turn. Other threads post tasks to a stack without locks; the first one
- * on an empty stack wakes the loop through an eventfd, which is edge-triggered and so needs never
- * be read.
+ * The time is read once per turn. Other threads post tasks to a stack without locks and wake the
+ * loop through an eventfd, which is edge-triggered and so needs never be read.
  */
 #include "runtime.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -59,7 +59,8 @@ void reactor_poke(struct reactor *r)
 		;
 }
 
-void reactor_post(struct reactor *r, struct task *task)
+/* The first task on an empty stack wakes the loop, which empties it at once. */
+static void push(struct reactor *r, struct task *task)
 {
 	struct task *top = atomic_load_explicit(&r->posted, memory_order_relaxed);
 
@@ -69,6 +70,15 @@ void reactor_post(struct reactor *r, struct task *task)
 						      memory_order_relaxed));
 	if (!top && r != own)
 		reactor_poke(r);
+}
+
+void reactor_post(struct reactor *r, struct task *task)
+{
+	/* The task may run, and with it the last reason for the reactor to be there may go, while
+	 * this thread is still busy with the wake-up; reactor_close() waits for it. */
+	atomic_fetch_add_explicit(&r->posting, 1, memory_order_relaxed);
+	push(r, task);
+	atomic_fetch_sub_explicit(&r->posting, 1, memory_order_release);
 }
 
 static struct task *take_posted(struct reactor *r)
@@ -270,6 +280,8 @@ int reactor_open(struct reactor *r, struct reactors *all, unsigned number)
 
 void reactor_close(struct reactor *r)
 {
+	while (atomic_load_explicit(&r->posting, memory_order_acquire))
+		sched_yield();
 	if (r->epoll >= 0)
 		close(r->epoll);
 	if (r->wake >= 0)

@@ -45,6 +45,7 @@ struct reactor {
 	int reserve; /* given up for a moment when descriptors run out */
 	uint64_t now;
 	_Atomic(struct task *) posted; /* newest first */
+	atomic_uint posting;           /* threads in reactor_post() now */
 	struct wheel wheel;
 	struct buffers buffers;
 	atomic_uint load; /* sessions, those on their way here included; any thread may look */
