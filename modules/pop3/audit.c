@@ -36,7 +36,7 @@ void pop3_audit_login(struct pop3_session *p, uint64_t began)
 
 	pop3_host(p)->log(PSTN_EVENT(
 	    p->pop3->self, p->stream, PSTN_INFO, "login", PSTN_S("user", p->user),
-	    PSTN_S("peer", peer.address), PSTN_U("messages", p->totals.messages),
+	    PSTN_S("peer", peer.address), PSTN_U("messages", p->messages),
 	    PSTN_U("octets", p->totals.octets), PSTN_U("ms", pop3_host(p)->now() - began)));
 }
 

@@ -128,13 +128,14 @@ static void enter_transaction(struct pop3_session *p, const struct login *login)
 	const struct pop3 *pop3 = p->pop3;
 
 	p->state = POP3_TRANSACTION;
+	p->messages = p->totals.messages;
 	p->zombies = p->totals.zombies;
 	pop3->host->set_account(p->stream, p->user);
 	pop3->host->set_state(p->stream, "transaction");
 	pop3->host->idle_limit(p->stream, pop3->conf->idle_timeout);
 	pop3->host->count(pop3->self, POP3_LOGINS, 1);
 	pop3_audit_login(p, login->began);
-	pop3_ok(p, "logged in; %" PRIu32 " message%s", POP3_COUNTED(p->totals.messages));
+	pop3_ok(p, "logged in; %" PRIu32 " message%s", POP3_COUNTED(p->messages));
 }
 
 static void counted(void *arg, int status)

@@ -98,7 +98,7 @@ static const char *objection(const struct pop3_session *p, const struct pop3_arg
 {
 	if (!args->has_number)
 		return NULL;
-	if (args->number < 1 || args->number > p->totals.messages)
+	if (args->number < 1 || args->number > p->messages)
 		return "no such message";
 	return pop3_marked(p, args->number) ? "message is marked deleted" : NULL;
 }

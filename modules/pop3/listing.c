@@ -36,9 +36,9 @@ static char *put_number(char *to, uint64_t value)
 	return to;
 }
 
-static char *put_line(char *to, const struct pstn_message *m, bool uidl)
+static char *put_line(char *to, uint32_t number, const struct pstn_message *m, bool uidl)
 {
-	to = put_number(to, m->number);
+	to = put_number(to, number);
 	*to++ = ' ';
 	if (uidl) {
 		size_t n = strnlen(m->uidl, PSTN_UIDL_MAX);
@@ -58,13 +58,13 @@ static void put_rows(struct pop3_session *p, const struct listing *l)
 	char lines[2048], *to = lines;
 
 	for (uint32_t i = 0; i < l->count; i++) {
-		if (pop3_marked(p, l->rows[i].number))
+		if (pop3_marked(p, l->next + i))
 			continue;
 		if (lines + sizeof(lines) - to < LINE_OCTETS_MAX) {
 			pop3_host(p)->write(p->stream, lines, (size_t)(to - lines));
 			to = lines;
 		}
-		to = put_line(to, &l->rows[i], l->uidl);
+		to = put_line(to, l->next + i, &l->rows[i], l->uidl);
 	}
 	pop3_host(p)->write(p->stream, lines, (size_t)(to - lines));
 }
@@ -74,8 +74,7 @@ static void put_rows(struct pop3_session *p, const struct listing *l)
 static void begin(struct pop3_session *p, struct listing *l)
 {
 	if (!l->begun)
-		pop3_status(p, "%" PRIu32 " message%s",
-			    POP3_COUNTED(p->totals.messages - p->marked));
+		pop3_status(p, "%" PRIu32 " message%s", POP3_COUNTED(p->messages - p->marked));
 	l->begun = true;
 }
 
@@ -105,7 +104,7 @@ static bool take_batch(struct pop3_session *p, struct listing *l, int status)
 	begin(p, l);
 	put_rows(p, l);
 	l->next += l->count;
-	if (l->count == 0 || l->next > p->totals.messages) {
+	if (l->count == 0 || l->next > p->messages) {
 		end(p, l);
 		return false;
 	}
@@ -149,7 +148,7 @@ void pop3_listing_go_on(struct pop3_session *p)
 
 static void list_all(struct pop3_session *p, bool uidl)
 {
-	uint32_t max = p->totals.messages < BATCH ? p->totals.messages : BATCH;
+	uint32_t max = p->messages < BATCH ? p->messages : BATCH;
 	struct listing *l;
 
 	l = pop3_scratch(p, sizeof(*l) + max * sizeof(l->rows[0]));

@@ -5,7 +5,7 @@
 
 static size_t words(const struct pop3_session *p)
 {
-	return ((size_t)p->totals.messages + 63) / 64;
+	return ((size_t)p->messages + 63) / 64;
 }
 
 bool pop3_marked(const struct pop3_session *p, uint32_t number)
@@ -42,7 +42,7 @@ uint32_t pop3_next_marked(const struct pop3_session *p, uint32_t from)
 	uint32_t bit = from - 1;
 	size_t n = words(p);
 
-	if (!p->marks || from > p->totals.messages)
+	if (!p->marks || from > p->messages)
 		return 0;
 	for (size_t i = bit / 64; i < n; i++) {
 		uint64_t word = p->marks[i];

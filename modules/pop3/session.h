@@ -52,13 +52,14 @@ struct pop3_session {
 	struct pop3 *pop3;
 	struct pstn_session *stream;
 	struct pstn_maildrop *maildrop;
-	char *user;                      /* what USER said, and after login the account's name */
-	uint64_t *marks;                 /* see marks.h */
-	void *scratch;                   /* what the command under way needs to remember */
-	struct pop3_transfer *transfers; /* texts read and not yet sent */
-	pstn_done *when_sent;            /* what waits for them; see pop3_when_sent() */
-	struct pstn_maildrop_totals totals;
-	uint64_t opened; /* host->now() */
+	char *user;                         /* what USER said, and after login the account's name */
+	uint64_t *marks;                    /* see marks.h */
+	void *scratch;                      /* what the command under way needs to remember */
+	struct pop3_transfer *transfers;    /* texts read and not yet sent */
+	pstn_done *when_sent;               /* what waits for them; see pop3_when_sent() */
+	struct pstn_maildrop_totals totals; /* as last asked for */
+	uint32_t messages;                  /* fixed at login, whatever the store says later */
+	uint64_t opened;                    /* host->now() */
 	uint64_t marked_octets, retrieved_octets;
 	uint32_t marked, retrieved, removed;
 	uint32_t zombies; /* as marked_octets knows them */

@@ -59,13 +59,13 @@ static void stat_reply(struct pop3_session *p)
 	uint64_t octets = p->totals.octets;
 
 	octets -= p->marked_octets < octets ? p->marked_octets : octets;
-	pop3_ok(p, "%" PRIu32 " %" PRIu64, p->totals.messages - p->marked, octets);
+	pop3_ok(p, "%" PRIu32 " %" PRIu64, p->messages - p->marked, octets);
 }
 
 static void recount_add(struct pop3_session *p, struct recount *r)
 {
 	for (uint32_t i = 0; i < r->count; i++)
-		if (pop3_marked(p, r->rows[i].number))
+		if (pop3_marked(p, r->next + i))
 			r->octets += r->rows[i].octets;
 	r->next = pop3_next_marked(p, r->next + (r->count ? r->count : RECOUNT_ROWS));
 }

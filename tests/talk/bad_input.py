@@ -76,6 +76,12 @@ def test_nul_and_control_octets():
         for octets in (b"RETR \0\r\n", b"LIST\t1\r\n", b"STAT\0\r\n"):
             pop.send(octets)
             check(pop.line().startswith("-ERR "), octets)
+        pop.close()
+        with postern.pop3() as other:
+            other.ok("USER \x1b[2J\x07")
+            other.err("PASS x")
+        postern.wait_log("login_failed")
+        check("\x1b" not in postern.log(), "the log has control characters of a client")
 
 
 def test_nothing_is_echoed():
