@@ -53,6 +53,8 @@ static const char *advice(const struct conf_check *c, const struct pstn_option *
 {
 	struct value_address address;
 
+	if (node->kind == CONF_MAP && node->place.line > node->key_place.line && node->key)
+		return " (are the lines below it indented too deep?)";
 	if (node->kind != CONF_TEXT || conf_node_is_null(node))
 		return "";
 	if (row->type == PSTN_ADDRESS) {
@@ -62,6 +64,8 @@ static const char *advice(const struct conf_check *c, const struct pstn_option *
 	if (row->type == PSTN_DURATION && *node->text &&
 	    !node->text[strspn(node->text, "0123456789")])
 		return " (a unit is missing)";
+	if (row->type == PSTN_MAP && strpbrk(node->text, ": ="))
+		return " (is the colon, or the space after it, missing?)";
 	return near_choice(c, row, node);
 }
 
@@ -101,6 +105,8 @@ static void unknown_key(const struct conf_check *c, const struct pstn_option *ro
 	const char *near = near_key(c, rows, extra, node->key);
 	const char *other = c->elsewhere ? c->elsewhere(c->arg, node->key) : NULL;
 
+	if (node->broken && !near) /* not even a key, probably */
+		return;
 	report_error(c->reports, node->key_place, "%s.%s: unknown key%s%s%s%s%s%s", path, node->key,
 		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
 		     other ? "; there is " : "", other ? other : "",

@@ -230,6 +230,46 @@ static void indent(struct conf_source *s, unsigned line, unsigned columns)
 	s->states[line - 1] = LINE_INDENTED;
 }
 
+/* Where the content of "- - key: value" begins; the line's indentation if there is no dash. */
+static unsigned content_column(const struct conf_source *s, unsigned line)
+{
+	const char *text = s->lines[line - 1];
+	unsigned column = conf_source_indent(s, line);
+
+	while (text[column] == '-' && text[column + 1] == ' ')
+		column += 1 + (unsigned)strspn(text + column + 1, " ");
+	return column;
+}
+
+static void try_indent(unsigned columns, unsigned own, unsigned *best, unsigned *distance)
+{
+	unsigned off = columns > own ? columns - own : own - columns;
+
+	if (off < *distance) {
+		*distance = off;
+		*best = columns;
+	}
+}
+
+/* The open indentation nearest to the line's own; the line's own if it is one of them. */
+static unsigned fitting_indent(const struct conf_source *s, unsigned line)
+{
+	unsigned own = conf_source_indent(s, line), best = own, open = UINT32_MAX;
+	unsigned distance = UINT32_MAX, above = line_above(s, line);
+
+	if (above && opens_a_block(s, above) && own > conf_source_indent(s, above))
+		return own;
+	for (; above && open; above = line_above(s, above)) {
+		unsigned columns = conf_source_indent(s, above);
+		if (columns >= open)
+			continue;
+		open = columns;
+		try_indent(columns, own, &best, &distance);
+		try_indent(content_column(s, above), own, &best, &distance);
+	}
+	return best;
+}
+
 /* YAML forbids tabs there, but lets some pass, and then a line belongs to another value. */
 static void check_tabs(struct conf_source *s, struct reports *r)
 {
@@ -241,7 +281,7 @@ static void check_tabs(struct conf_source *s, struct reports *r)
 		report_error(r, (struct place){s->path, line, (unsigned)tab + 1},
 			     "a tab in the indentation: indent with spaces");
 		unsigned above = line_above(s, line);
-		unsigned columns = above ? conf_source_indent(s, above) : 0;
+		unsigned columns = above ? fitting_indent(s, above) : 0;
 		if (above && opens_a_block(s, above))
 			columns += 2;
 		indent(s, line, columns);
@@ -305,46 +345,6 @@ struct place conf_source_place(const struct conf_source *s, size_t line, size_t 
 
 /* ---- mending ----------------------------------------------------------------------------------
  */
-
-/* Where the content of "- - key: value" begins; the line's indentation if there is no dash. */
-static unsigned content_column(const struct conf_source *s, unsigned line)
-{
-	const char *text = s->lines[line - 1];
-	unsigned column = conf_source_indent(s, line);
-
-	while (text[column] == '-' && text[column + 1] == ' ')
-		column += 1 + (unsigned)strspn(text + column + 1, " ");
-	return column;
-}
-
-static void try_indent(unsigned columns, unsigned own, unsigned *best, unsigned *distance)
-{
-	unsigned off = columns > own ? columns - own : own - columns;
-
-	if (off < *distance) {
-		*distance = off;
-		*best = columns;
-	}
-}
-
-/* The open indentation nearest to the line's own; the line's own if it is one of them. */
-static unsigned fitting_indent(const struct conf_source *s, unsigned line)
-{
-	unsigned own = conf_source_indent(s, line), best = own, open = UINT32_MAX;
-	unsigned distance = UINT32_MAX, above = line_above(s, line);
-
-	if (above && opens_a_block(s, above) && own > conf_source_indent(s, above))
-		return own;
-	for (; above && open; above = line_above(s, above)) {
-		unsigned columns = conf_source_indent(s, above);
-		if (columns >= open)
-			continue;
-		open = columns;
-		try_indent(columns, own, &best, &distance);
-		try_indent(content_column(s, above), own, &best, &distance);
-	}
-	return best;
-}
 
 bool conf_source_indent_fits(const struct conf_source *s, unsigned line)
 {

@@ -72,8 +72,9 @@ void plan_search_directory(struct planning *p)
 		    p, arena_printf(p->arena, "%s/%s" SUFFIX, p->data->plan.dirs.modules, *name));
 }
 
-static void no_such_file(struct planning *p, struct place place, const char *instance,
-			 const char *path)
+/* The module that was probably meant, so that what is configured can be judged all the same. */
+static const struct pstn_module *no_such_file(struct planning *p, struct place place,
+					      const char *instance, const char *path)
 {
 	const char **names = list_directory(p);
 	const char *all = "";
@@ -85,13 +86,16 @@ static void no_such_file(struct planning *p, struct place place, const char *ins
 		all = arena_printf(p->arena, "%s%s%s", all, *all ? ", " : "", names[i]);
 	}
 	const char *name = nearest_name(&near);
-	if (name)
-		report_error(p->reports, place,
-			     "%s: there is no module file %s; did you mean \"%s\"?", instance, path,
-			     name);
-	else
+	if (!name) {
 		report_error(p->reports, place, "%s: there is no module file %s; %s has: %s",
 			     instance, path, p->data->plan.dirs.modules, *all ? all : "none");
+		return NULL;
+	}
+	report_error(p->reports, place, "%s: there is no module file %s; did you mean \"%s\"?",
+		     instance, path, name);
+	const struct module_file *file = plan_judge_file(
+	    p, arena_printf(p->arena, "%s/%s" SUFFIX, p->data->plan.dirs.modules, name));
+	return file->manifest ? manifest_module(file->manifest) : NULL;
 }
 
 /* ---- the core's keys --------------------------------------------------------------------------
@@ -192,7 +196,7 @@ static void find_one(struct planning *p, struct conf_node *node)
 	c->module.place = node->key_place;
 	c->module.path = file_of(p, node, &place);
 	if (c->module.path && access(c->module.path, F_OK)) {
-		no_such_file(p, place, node->key, c->module.path);
+		c->module.manifest = no_such_file(p, place, node->key, c->module.path);
 	} else if (c->module.path) {
 		const struct module_file *file = plan_judge_file(p, c->module.path);
 		if (file->manifest)

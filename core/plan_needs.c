@@ -173,6 +173,18 @@ static void ambiguous(struct planning *p, const struct candidate *c, const struc
 		     c->module.name, need->name, all, need->name);
 }
 
+/* Something in `uses` has been reported: the choice that seems to be missing may be there. */
+static bool uses_are_faulty(const struct candidate *c, const struct conf_node *uses)
+{
+	if (c->node->lossy || (uses && (uses->kind != CONF_MAP || uses->lossy || uses->broken)))
+		return true;
+	for (const struct conf_node *n = uses ? uses->first : NULL; n; n = n->next)
+		if (n->broken || n->kind != CONF_TEXT || conf_node_is_null(n) ||
+		    !has_need(c->module.manifest, n->key))
+			return true;
+	return false;
+}
+
 /* The candidate whose offer meets the need; -1 if none does, -2 if a report says why not. */
 static int choose(struct planning *p, const struct candidate *c, const struct pstn_need *need)
 {
@@ -198,7 +210,8 @@ static int choose(struct planning *p, const struct candidate *c, const struct ps
 						  need->minor) < 0)
 			continue;
 		if (found >= 0) {
-			ambiguous(p, c, need);
+			if (!uses_are_faulty(c, uses))
+				ambiguous(p, c, need);
 			return -2;
 		}
 		found = (int)i;
