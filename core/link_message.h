@@ -34,6 +34,7 @@ enum link_type {
 	LINK_REPORT,    /* is_error, text: something is wrong with the candidate */
 	LINK_LOG,       /* level, line: before the worker has a log of its own */
 	LINK_LISTEN,    /* address, backlog: answered by LINK_SOCKET */
+	LINK_CONFINED,  /* module code follows: nothing is listened on any more */
 	LINK_READY,     /* phases (name, microseconds), modules (name, version), sandbox */
 	LINK_SERVING,   /* the answer to GO and RESUME: accepts from now on */
 	LINK_DRAINED,   /* the answer to DRAIN: accepts no more, has let go of its sockets */

@@ -31,7 +31,8 @@
 #define CLIENT_OUTPUT_MAX (1u << 20)
 #define READY_DEADLINE    20000 /* ms, until the candidate told its own */
 #define HANDOVER_LIMIT    2000  /* ms for an old worker to stop accepting */
-#define KILL_GRACE        2000  /* ms between a request to end and SIGKILL */
+#define KILL_GRACE        2000  /* ms between SIGABRT and SIGKILL */
+#define END_GRACE         15000 /* ms for a worker without sessions to stop its modules */
 
 struct supervisor;
 
@@ -55,7 +56,7 @@ struct child {
 	int link;  /* -1: closed */
 	enum child_state state;
 	enum reason reason;
-	bool planned, going, retired;
+	bool planned, confined, going, retired;
 	char fate[96]; /* why the supervisor killed it; "": it did not */
 	char version[32];
 	struct limits limits;

@@ -169,6 +169,8 @@ static void on_hello(struct supervisor *sv, struct child *c, struct link_message
 static void on_plan(struct supervisor *sv, struct child *c, struct link_message *m)
 {
 	(void)sv;
+	if (c->planned)
+		return;
 	c->planned = true;
 	c->limits.ready_deadline = link_get_number(m);
 	c->limits.probation = link_get_number(m);
@@ -210,8 +212,9 @@ static void on_listen(struct supervisor *sv, struct child *c, struct link_messag
 
 	snprintf(address, sizeof address, "%s", link_get_text(m));
 	backlog = (int)link_get_number(m);
-	/* The table of addresses is closed at READY: a worker that was taken over gains no port. */
-	if (c->state != CHILD_CANDIDATE || c->going)
+	/* The table of addresses is closed before module code runs: whoever takes a worker over
+	 * gains no port by it. */
+	if (c->confined)
 		snprintf(err, sizeof err, "%s: too late to ask for it", address);
 	else
 		fd = listeners_get(sv, address, backlog, err, sizeof err);
@@ -223,6 +226,13 @@ static void on_listen(struct supervisor *sv, struct child *c, struct link_messag
 		lines_add(&c->addresses, address);
 	}
 	(void)link_send(c->link, &sv->message, false);
+}
+
+static void on_confined(struct supervisor *sv, struct child *c, struct link_message *m)
+{
+	(void)sv;
+	(void)m;
+	c->confined = true;
 }
 
 static void on_ready(struct supervisor *sv, struct child *c, struct link_message *m)
@@ -272,9 +282,10 @@ static void on_beat(struct supervisor *sv, struct child *c, struct link_message 
 static void handle(struct supervisor *sv, struct child *c, struct link_message *m)
 {
 	static void (*const on[])(struct supervisor *, struct child *, struct link_message *) = {
-	    [LINK_HELLO] = on_hello,     [LINK_PLAN] = on_plan,       [LINK_REPORT] = on_report,
-	    [LINK_LOG] = on_log,         [LINK_LISTEN] = on_listen,   [LINK_READY] = on_ready,
-	    [LINK_SERVING] = on_serving, [LINK_DRAINED] = on_drained, [LINK_BEAT] = on_beat,
+	    [LINK_HELLO] = on_hello, [LINK_PLAN] = on_plan,       [LINK_REPORT] = on_report,
+	    [LINK_LOG] = on_log,     [LINK_LISTEN] = on_listen,   [LINK_CONFINED] = on_confined,
+	    [LINK_READY] = on_ready, [LINK_SERVING] = on_serving, [LINK_DRAINED] = on_drained,
+	    [LINK_BEAT] = on_beat,
 	};
 
 	/* What this release does not know a newer worker can do without. */
@@ -386,7 +397,7 @@ static void bark(struct supervisor *sv, struct child *c, uint64_t now)
 	snprintf(c->fate, sizeof c->fate, "was killed: no heartbeat for %.1f s",
 		 (double)(now - c->beat) / 1000);
 	supervisor_log(sv, PSTN_CRITICAL, "watchdog", "generation %u %s", c->generation, c->fate);
-	/* SIGABRT first: it leaves a core where the system keeps them. */
+	/* SIGABRT first: where core files are allowed, one shows what it was doing. */
 	(void)kill(c->pid, SIGABRT);
 	c->kill_at = now + KILL_GRACE;
 }

@@ -35,7 +35,7 @@ static void generations(struct supervisor *sv, struct client *c, const struct co
 
 static void reload(struct supervisor *sv, struct client *c, const struct control_request *r)
 {
-	bool dry_run = control_request_arg(r, "dry-run") != NULL;
+	bool dry_run = strcmp(r->command, "reload") != 0 || control_request_arg(r, "dry-run");
 
 	if (sv->options->mode == MODE_SINGLE) {
 		client_error(sv, c,
@@ -93,8 +93,10 @@ void supervisor_command(struct supervisor *sv, struct client *c, const struct co
 		const char *name;
 		void (*run)(struct supervisor *, struct client *, const struct control_request *);
 	} table[] = {
-	    {"status", status}, {"generations", generations}, {"reload", reload},
-	    {"stop", stop},     {"reopen-logs", reopen_logs}, {"help", help},
+	    {"status", status}, {"generations", generations},
+	    {"reload", reload}, {"config check", reload},
+	    {"stop", stop},     {"reopen-logs", reopen_logs},
+	    {"help", help},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

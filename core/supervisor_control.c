@@ -274,15 +274,18 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 		drop(c);
 }
 
-static bool is_ours(const struct supervisor *sv, const char *command)
+static bool is_ours(const struct supervisor *sv, const struct control_request *r)
 {
 	static const char *const ours[] = {"status", "generations", "reload", "stop",
 					   "reopen-logs"};
 
 	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-		if (strcmp(command, ours[i]) == 0)
+		if (strcmp(r->command, ours[i]) == 0)
 			return true;
-	return (!sv->current || sv->current->link < 0) && strcmp(command, "help") == 0;
+	/* A candidate reads the file with the rights that a reload would have. */
+	if (strcmp(r->command, "config check") == 0 && r->nfiles == 0 && r->generation == 0)
+		return sv->options->mode != MODE_SINGLE;
+	return (!sv->current || sv->current->link < 0) && strcmp(r->command, "help") == 0;
 }
 
 static void serve(struct supervisor *sv, struct client *c)
@@ -296,7 +299,7 @@ static void serve(struct supervisor *sv, struct client *c)
 	}
 	if (r.nfiles != c->in.nfiles)
 		client_error(sv, c, "\"files\" does not name as many as there are descriptors");
-	else if (is_ours(sv, r.command))
+	else if (is_ours(sv, &r))
 		supervisor_command(sv, c, &r);
 	else
 		hand_over(sv, c, &r);

@@ -438,7 +438,7 @@ void supervisor_stop(struct supervisor *sv, bool quick)
 		link_put_number(&sv->message, quick);
 		if (c->link >= 0)
 			(void)link_send(c->link, &sv->message, false);
-		c->kill_at = now + KILL_GRACE + (quick ? 0 : c->limits.stop_limit);
+		c->kill_at = now + END_GRACE + (quick ? 0 : c->limits.stop_limit);
 	}
 	clients_answer(sv, 0, false, "posternd is being stopped");
 }

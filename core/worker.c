@@ -118,8 +118,14 @@ static int come_up(struct worker *w)
 	worker_send_reports(w);
 	if (w->dry_run)
 		return 0;
-	if (worker_listen(w) < 0 || worker_confine(w) < 0)
+	if (worker_listen(w) < 0)
 		return -1;
+	(void)link_tell(w->link, LINK_CONFINED, true);
+	if (worker_confine(w) < 0)
+		return -1;
+	/* A module that hangs in its start would survive the supervisor as a useless process. */
+	if (!w->single)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return worker_start_services(w, worker_early_log) < 0 ? -1 : 1;
 }
 
@@ -131,6 +137,7 @@ static int live(struct worker *w)
 	if (status > 0) {
 		CORE_EVENT(PSTN_INFO, "ready", PSTN_U("generation", w->generation),
 			   PSTN_S("version", PACKAGE_VERSION), PSTN_S("sandbox", w->sandbox));
+		(void)prctl(PR_SET_PDEATHSIG, 0);
 		worker_send_ready(w);
 		worker_loop(w);
 	}
