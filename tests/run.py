@@ -149,7 +149,9 @@ def run_unit(build, jobs, tally):
         text = log.read_text(errors="replace") if status == "failed" and log.exists() else ""
         tally.add(name, status, None, text[-6000:])
     if make.returncode != 0 and not any(word in ("FAIL", "ERROR") for word in results.values()):
-        tally.add("make check", "failed", time.monotonic() - began, make.stdout[-6000:])
+        words = [line for line in make.stdout.splitlines()
+                 if not re.match(r" +(CC|CCLD|GEN|AR) ", line)]
+        tally.add("make check", "failed", time.monotonic() - began, "\n".join(words)[-6000:])
 
 
 def run_all(chosen, options, tally):

@@ -33,6 +33,11 @@ finish() { # RESULT
 	printf '  [%s] %-46s %-7s %4d s\n' "$(elapsed)" "$step_name" "$1" $((SECONDS - step_began))
 }
 
+# A log without the lines in which make tells what it does.
+quiet() {
+	grep -vE '^ +(CC|CCLD|GEN|AR|LD|MKDIR) ' "$1"
+}
+
 # step NAME COMMAND...: quiet when it succeeds, its last words when it does not.
 step() {
 	local name=$1 log status=0
@@ -45,7 +50,7 @@ step() {
 		finish ok
 	else
 		finish FAILED
-		tail -n "${STEP_TAIL:-30}" "$log" | sed 's/^/    /'
+		quiet "$log" | tail -n 30 | sed 's/^/    /'
 		printf '    (all of it: %s)\n' "$log"
 	fi
 	return $status
