@@ -38,6 +38,8 @@ void session_begin_turn(struct pstn_session *s)
 	s->lines = LINES_PER_TURN;
 }
 
+/* A client that does not take what it asked for is not asked what else it wants: so it costs no more
+ * memory than a turn's replies. */
 bool session_listens(struct pstn_session *s)
 {
 	uint64_t limit = s->reactor->all->limits.output_limit;
@@ -46,7 +48,8 @@ bool session_listens(struct pstn_session *s)
 		s->throttled = true;
 	else if (s->queued <= limit / 2)
 		s->throttled = false;
-	return !(s->held || s->throttled || s->ending || s->finishing || s->dropping || s->left);
+	return !(s->held || s->throttled || s->blocked || s->ending || s->finishing ||
+		 s->dropping || s->left);
 }
 
 static void leave(struct pstn_session *s)
