@@ -21,8 +21,8 @@ struct task {
 
 /* Any thread. Tasks run in the order they were posted, once per post. */
 void reactor_post(struct reactor *, struct task *);
-struct reactor *reactor_self(void);  /* of the calling thread; NULL elsewhere */
-uint64_t reactor_now(void);          /* ms; see pstn_host.now */
+struct reactor *reactor_self(void); /* of the calling thread; NULL elsewhere */
+uint64_t reactor_now(void);         /* ms; see pstn_host.now */
 
 /* ---- timers: intrusive, O(1) to set and to clear; on the reactor's own thread only ---- */
 struct timer {
@@ -40,13 +40,14 @@ struct reactors_limits {
 	uint64_t max_sessions; /* over all of them */
 	uint64_t output_limit; /* see server_conf */
 	unsigned generation;   /* part of session ids */
-	uint64_t (*clock)(void); /* milliseconds; NULL: the monotonic clock. Tests drive their own */
+	uint64_t (*clock)(
+	    void); /* milliseconds; NULL: the monotonic clock. Tests drive their own */
 };
 struct reactors *reactors_start(const struct reactors_limits *, char *err, size_t errlen);
 /* Begin to accept on fd for a service instance (its offer's table is svc). fd stays the caller's;
  * after reactors_unlisten() returned no reactor uses any listening fd any more. */
 int reactors_listen(struct reactors *, struct pstn_self *, const struct pstn_service *svc,
-                    const struct plan_listener *, int fd);
+		    const struct plan_listener *, int fd);
 void reactors_unlisten(struct reactors *);
 uint64_t reactors_sessions(const struct reactors *); /* live, any thread */
 /* True if every reactor has turned its loop since the last call: for the watchdog. */
@@ -67,7 +68,7 @@ struct session_info {
 };
 /* Calls each for every session, from the caller's thread, reactor by reactor (it waits for each). */
 void reactors_each_session(struct reactors *, void (*each)(void *arg, const struct session_info *),
-                           void *arg);
+			   void *arg);
 /* Close the session with this id; false if there is none. Any thread but a reactor's. */
 bool reactors_kick(struct reactors *, const char *id);
 

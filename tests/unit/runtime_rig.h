@@ -35,7 +35,7 @@ struct rig {
 	int fd;
 	unsigned port;
 	atomic_int opened, closed;
-	atomic_int wrong; /* for checks on a reactor's thread */
+	atomic_int wrong;          /* for checks on a reactor's thread */
 	_Atomic(const char *) why; /* of the last close */
 };
 
