@@ -1,5 +1,5 @@
 /*
- * log.c - the rings of all threads, the log thread, the sinks.
+ * log.c - the rings of all threads, and the thread that empties them.
  *
  * The log thread looks at the rings every few milliseconds, so that an event costs its writer no
  * system call; only warnings and worse, and a ring that fills, wake it. When nothing was logged for
@@ -10,53 +10,36 @@
 #include "log.h"
 
 #include "log_ring.h"
+#include "log_sinks.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
 	BATCH = 256,
 	LOOK_MS = 50,
 	QUIET_MS = 2000,
-	QUIET_LOOKS = 40, /* looks in vain before it looks rarely */
-	SINKS_MAX = 8,
-	LINE_SIZE = 4096
-};
-
-struct sink {
-	const struct pstn_log_sink *table;
-	void *inst;
+	QUIET_LOOKS = 40 /* looks in vain before it looks rarely */
 };
 
 static struct {
 	pthread_t thread;
 	pthread_key_t key; /* its destructor gives the ring of a thread that ends to the next */
+	bool have_key;
 	sem_t wake;
 	atomic_bool running, woken, quiet, stopping, reopen;
 	_Atomic(struct log_ring *) rings;
 	atomic_uint_least64_t dropped; /* by threads that got no ring */
 	uint64_t told_dropped;
 	unsigned generation;
-	void (*early)(int level, const char *line);
-
-	pthread_rwlock_t sinks_lock; /* the log thread reads while it writes to them */
-	struct sink sinks[SINKS_MAX];
-	unsigned nsinks;
-	atomic_int core_level;
-
 	pthread_mutex_t flush_lock;
 	pthread_cond_t flushed;
 	uint64_t flush_asked, flush_done;
-} logger = {.sinks_lock = PTHREAD_RWLOCK_INITIALIZER,
-	    .flush_lock = PTHREAD_MUTEX_INITIALIZER,
-	    .flushed = PTHREAD_COND_INITIALIZER,
-	    .core_level = PSTN_INFO};
+} logger = {.flush_lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local struct log_ring *own_ring;
 static _Thread_local bool is_log_thread;
@@ -68,26 +51,6 @@ static uint64_t wall_clock(void)
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void write_stderr(int level, const char *line)
-{
-	char text[LINE_SIZE + 64];
-	int n = snprintf(text, sizeof(text), "postern: %s: %s\n", log_level_name(level), line);
-	size_t length = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
-	/* Nobody is left to tell if stderr cannot be written. */
-	if (write(STDERR_FILENO, text, length) < 0)
-		return;
-}
-
-static void write_line(const struct pstn_log_event *e)
-{
-	char line[LINE_SIZE];
-	log_line(e, line, sizeof(line));
-	if (logger.early)
-		logger.early(e->level, line);
-	else
-		write_stderr(e->level, line);
 }
 
 static void wake_log_thread(void)
@@ -145,8 +108,7 @@ static void queue_event(const struct pstn_log_event *e)
 void log_event(const char *service, const char *session, int level, const char *event,
 	       const struct pstn_field *fields, size_t n)
 {
-	if (level > atomic_load_explicit(&logger.core_level, memory_order_relaxed) &&
-	    strcmp(service, "core") == 0)
+	if (level > log_sinks_core_level() && strcmp(service, "core") == 0)
 		return;
 	struct pstn_log_event e = {.size = sizeof(e),
 				   .level = level,
@@ -160,7 +122,7 @@ void log_event(const char *service, const char *session, int level, const char *
 	if (atomic_load_explicit(&logger.running, memory_order_acquire))
 		queue_event(&e);
 	else
-		write_line(&e);
+		log_sinks_line(&e);
 }
 
 uint64_t log_dropped(void)
@@ -215,18 +177,6 @@ static struct cursor *earliest(struct look *look)
 	return first;
 }
 
-static void write_batch(const struct pstn_log_event *events, size_t n)
-{
-	pthread_rwlock_rdlock(&logger.sinks_lock);
-	for (unsigned i = 0; i < logger.nsinks; i++)
-		logger.sinks[i].table->write(logger.sinks[i].inst, events, n);
-	bool unseen = logger.nsinks == 0;
-	pthread_rwlock_unlock(&logger.sinks_lock);
-	for (size_t i = 0; unseen && i < n; i++)
-		if (events[i].level <= PSTN_INFO)
-			write_line(&events[i]);
-}
-
 static size_t fill_batch(struct look *look)
 {
 	size_t n = 0;
@@ -247,7 +197,7 @@ static size_t look_at_rings(struct look *look)
 		if (!add_cursor(look, r))
 			break;
 	while ((n = fill_batch(look)) > 0) {
-		write_batch(look->batch, n);
+		log_sinks_write(look->batch, n);
 		for (unsigned i = 0; i < look->n; i++)
 			atomic_store_explicit(&look->cursors[i].ring->tail, look->cursors[i].done,
 					      memory_order_release);
@@ -272,17 +222,7 @@ static void tell_dropped(void)
 				   .nfields = 1,
 				   .fields = fields};
 	logger.told_dropped = dropped;
-	write_batch(&e, 1);
-}
-
-static void reopen_sinks(void)
-{
-	pthread_rwlock_rdlock(&logger.sinks_lock);
-	for (unsigned i = 0; i < logger.nsinks; i++)
-		if (PSTN_HAS(struct pstn_log_sink, logger.sinks[i].table, reopen) &&
-		    logger.sinks[i].table->reopen)
-			logger.sinks[i].table->reopen(logger.sinks[i].inst);
-	pthread_rwlock_unlock(&logger.sinks_lock);
+	log_sinks_write(&e, 1);
 }
 
 static void sleep_until_wanted(unsigned vain)
@@ -331,7 +271,7 @@ static void *log_main(void *arg)
 		vain = look_at_rings(look) ? 0 : vain + 1;
 		tell_dropped();
 		if (atomic_exchange(&logger.reopen, false))
-			reopen_sinks();
+			log_sinks_reopen();
 		flush_served(asked);
 		if (!stopping)
 			sleep_until_wanted(vain);
@@ -339,62 +279,6 @@ static void *log_main(void *arg)
 	free(look->cursors);
 	free(look);
 	return NULL;
-}
-
-/* ---- sinks ---- */
-
-static int ask_level(const char *service)
-{
-	int level = 0;
-	for (unsigned i = 0; i < logger.nsinks; i++) {
-		int wanted = logger.sinks[i].table->level(logger.sinks[i].inst, service);
-		if (wanted > level)
-			level = wanted;
-	}
-	return logger.nsinks ? level : PSTN_INFO;
-}
-
-int log_level_of(const char *service)
-{
-	pthread_rwlock_rdlock(&logger.sinks_lock);
-	int level = ask_level(service);
-	pthread_rwlock_unlock(&logger.sinks_lock);
-	return level;
-}
-
-/* What the core has to say at warning or worse is never unwanted. */
-void log_refresh_level(void)
-{
-	int level = log_level_of("core");
-	atomic_store(&logger.core_level, level < PSTN_WARNING ? PSTN_WARNING : level);
-}
-
-static bool has_sink(const struct pstn_log_sink *table, const void *inst)
-{
-	for (unsigned i = 0; i < logger.nsinks; i++)
-		if (logger.sinks[i].table == table && logger.sinks[i].inst == inst)
-			return true;
-	return false;
-}
-
-void log_add_sink(const struct pstn_log_sink *table, void *inst)
-{
-	if (!PSTN_HAS(struct pstn_log_sink, table, write) || !table->level || !table->write)
-		return;
-	pthread_rwlock_wrlock(&logger.sinks_lock);
-	if (logger.nsinks < SINKS_MAX && !has_sink(table, inst))
-		logger.sinks[logger.nsinks++] = (struct sink){table, inst};
-	pthread_rwlock_unlock(&logger.sinks_lock);
-	log_refresh_level();
-}
-
-void log_remove_sinks(void)
-{
-	log_flush();
-	pthread_rwlock_wrlock(&logger.sinks_lock);
-	logger.nsinks = 0;
-	pthread_rwlock_unlock(&logger.sinks_lock);
-	log_refresh_level();
 }
 
 /* ---- start, flush, stop ---- */
@@ -417,16 +301,13 @@ int log_start(unsigned generation, void (*early)(int level, const char *line))
 {
 	struct look *look = calloc(1, sizeof(*look));
 	logger.generation = generation;
-	logger.early = early;
+	log_sinks_early(early);
 	if (!look)
 		return -1;
-	if (sem_init(&logger.wake, 0, 0) || pthread_key_create(&logger.key, ring_unowned)) {
-		free(look);
-		return -1;
-	}
+	if (!logger.have_key)
+		logger.have_key = pthread_key_create(&logger.key, ring_unowned) == 0;
 	atomic_store(&logger.stopping, false);
-	if (create_thread(look)) {
-		pthread_key_delete(logger.key);
+	if (!logger.have_key || sem_init(&logger.wake, 0, 0) || create_thread(look)) {
 		free(look);
 		return -1;
 	}

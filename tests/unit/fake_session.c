@@ -1,46 +1,18 @@
 /*
- * fake_session.c - sessions of the fake host: input is cut into lines, output is gathered and
- * rendered late, so that a content which does not stay valid until its release is found out.
+ * fake_session.c - sessions of the fake host: input is cut into lines and held back, sessions
+ * end, claims are counted.
  */
-#include "fake_parts.h"
+#include "fake_session.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-struct chunk { /* octets, or a part of a content */
-	struct chunk *next;
-	bool is_content;
-	struct pstn_content content;
-	uint64_t length;
-	char *bytes;
-};
 
 struct claim {
 	struct claim *next;
 	char *key;
 	struct pstn_session *session; /* NULL: of another worker */
 	uint32_t places;
-};
-
-struct pstn_session {
-	struct pstn_session *next;
-	struct pstn_self *self;
-	const struct pstn_service *service;
-	void *inst, *state;
-	char id[24];
-	char account[512];
-	char label[64];
-	char why[128];
-	struct pstn_peer peer;
-	bool closed, held, raw, finished, dropped, blocked, want_drained, skipping, delivering;
-	size_t line_limit;
-	uint64_t idle_limit, last_input, queued_more;
-	struct chunk *chunks, **last_chunk;
-	char *output, *input;
-	size_t output_length, output_room, input_length;
 };
 
 static struct pstn_session *sessions, **sessions_end = &sessions;
@@ -59,152 +31,6 @@ void fake_session_check(struct pstn_session *s, const char *what)
 const char *fake_session_name(struct pstn_session *s)
 {
 	return s->id;
-}
-
-/* ---- output ---- */
-
-static void emit(struct pstn_session *s, const void *bytes, size_t n)
-{
-	if (s->output_length + n + 1 > s->output_room) {
-		s->output_room = 2 * (s->output_length + n + 1);
-		s->output = fake_must(realloc(s->output, s->output_room));
-	}
-	memcpy(s->output + s->output_length, bytes, n);
-	s->output_length += n;
-	s->output[s->output_length] = '\0';
-}
-
-static void read_content(const struct pstn_content *c, char *to, uint64_t n)
-{
-	if (c->bytes) {
-		memcpy(to, c->bytes, n);
-		return;
-	}
-	for (uint64_t got = 0; got < n;) {
-		ssize_t r = pread(c->fd, to + got, n - got, (off_t)(c->offset + got));
-		if (r <= 0)
-			fake_die("a content's file ends or fails after %llu of %llu octets",
-				 (unsigned long long)got, (unsigned long long)n);
-		got += (uint64_t)r;
-	}
-}
-
-static void emit_content(struct pstn_session *s, const struct pstn_content *c, uint64_t n)
-{
-	char *text = fake_must(malloc(n + 1));
-	read_content(c, text, n);
-	uint64_t at = 0;
-	for (uint32_t i = 0; i < c->ndots && c->dots[i] < n; i++) {
-		if (c->dots[i] < at)
-			fake_die("a content's dots do not ascend");
-		if (text[c->dots[i]] != '.')
-			fake_die("there is no dot at offset %u of a content", c->dots[i]);
-		emit(s, text + at, c->dots[i] - at);
-		emit(s, ".", 1);
-		at = c->dots[i];
-	}
-	emit(s, text + at, n - at);
-	free(text);
-}
-
-static void release(struct chunk *c)
-{
-	if (c->is_content && c->content.release)
-		c->content.release(c->content.ref);
-	free(c->bytes);
-	free(c);
-}
-
-static void flush(struct pstn_session *s, bool send)
-{
-	struct chunk *c;
-	while ((c = s->chunks)) {
-		if (!(s->chunks = c->next))
-			s->last_chunk = &s->chunks;
-		if (send && c->is_content)
-			emit_content(s, &c->content, c->length);
-		else if (send)
-			emit(s, c->bytes, c->length);
-		release(c);
-	}
-}
-
-static struct chunk *add_chunk(struct pstn_session *s, uint64_t length)
-{
-	struct chunk *c = fake_must(calloc(1, sizeof(*c)));
-	c->length = length;
-	*s->last_chunk = c;
-	s->last_chunk = &c->next;
-	return c;
-}
-
-/* After finish() or drop() nothing that a service still says reaches the client. */
-static bool mute(const struct pstn_session *s)
-{
-	return s->finished || s->dropped;
-}
-
-static void session_write(struct pstn_session *s, const void *bytes, size_t n)
-{
-	fake_session_check(s, "write");
-	if (mute(s) || n == 0)
-		return;
-	struct chunk *c = add_chunk(s, n);
-	c->bytes = fake_must(malloc(n));
-	memcpy(c->bytes, bytes, n);
-}
-
-PSTN_PRINTF(2, 3) static void session_printf(struct pstn_session *s, const char *fmt, ...)
-{
-	char *text;
-	va_list ap;
-	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		fake_die("printf cannot format %s", fmt);
-	session_write(s, text, (size_t)n);
-	free(text);
-}
-
-static void session_send(struct pstn_session *s, const struct pstn_content *c, uint64_t length)
-{
-	fake_session_check(s, "send");
-	if (!PSTN_HAS(struct pstn_content, c, ref))
-		fake_die("send of a content that does not tell its size");
-	if (length > c->length)
-		fake_die("send of %llu octets of a content of %llu", (unsigned long long)length,
-			 (unsigned long long)c->length);
-	if (mute(s)) {
-		if (c->release)
-			c->release(c->ref);
-		return;
-	}
-	struct chunk *chunk = add_chunk(s, length);
-	chunk->is_content = true;
-	chunk->content = *c;
-}
-
-static uint64_t queued(const struct pstn_session *s)
-{
-	uint64_t n = s->queued_more;
-	for (const struct chunk *c = s->chunks; c; c = c->next)
-		n += c->length;
-	return n;
-}
-
-static uint64_t session_queued(struct pstn_session *s)
-{
-	fake_session_check(s, "queued");
-	return queued(s);
-}
-
-static void session_want_drained(struct pstn_session *s)
-{
-	fake_session_check(s, "want_drained");
-	if (s->service && !s->service->drained)
-		fake_die("want_drained by a service without drained()");
-	s->want_drained = true;
 }
 
 /* ---- input ---- */
@@ -247,7 +73,7 @@ static bool give_raw(struct pstn_session *s)
 /* False: nothing can be given as things are. */
 static bool give(struct pstn_session *s)
 {
-	if (s->held || mute(s) || s->closed || s->input_length == 0)
+	if (s->held || fake_mute(s) || s->closed || s->input_length == 0)
 		return false;
 	if (s->raw)
 		return give_raw(s);
@@ -268,11 +94,11 @@ static bool give(struct pstn_session *s)
 
 static void end_if_due(struct pstn_session *s)
 {
-	if (!s->closed && mute(s))
+	if (!s->closed && fake_mute(s))
 		fake_close(s, s->why);
 }
 
-static void turn(struct pstn_session *s)
+void fake_turn(struct pstn_session *s)
 {
 	if (s->delivering || s->closed)
 		return;
@@ -281,8 +107,8 @@ static void turn(struct pstn_session *s)
 	while (more) {
 		more = s->service && give(s);
 		if (!s->blocked || s->dropped)
-			flush(s, !s->dropped);
-		if (s->want_drained && queued(s) == 0 && !mute(s) && s->service) {
+			fake_flush(s, !s->dropped);
+		if (s->want_drained && fake_queued(s) == 0 && !fake_mute(s) && s->service) {
 			s->want_drained = false;
 			s->service->drained(s->inst, s, s->state);
 			more = true;
@@ -296,14 +122,14 @@ unsigned fake_sessions_turn(void)
 {
 	unsigned n = 0;
 	for (struct pstn_session *s = sessions; s; s = s->next, n++)
-		turn(s);
+		fake_turn(s);
 	return n;
 }
 
 void fake_sessions_idle(void)
 {
 	for (struct pstn_session *s = sessions; s; s = s->next) {
-		if (s->closed || mute(s) || !s->service || s->idle_limit == 0 ||
+		if (s->closed || fake_mute(s) || !s->service || s->idle_limit == 0 ||
 		    fake_world.now - s->last_input < s->idle_limit)
 			continue;
 		s->last_input = fake_world.now;
@@ -311,7 +137,7 @@ void fake_sessions_idle(void)
 			s->service->timeout(s->inst, s, s->state);
 		else
 			fake_close(s, "idle");
-		turn(s);
+		fake_turn(s);
 	}
 }
 
@@ -356,7 +182,7 @@ static void session_idle_limit(struct pstn_session *s, uint64_t ms)
 static void session_finish(struct pstn_session *s, const char *why)
 {
 	fake_session_check(s, "finish");
-	if (mute(s))
+	if (fake_mute(s))
 		return;
 	s->finished = true;
 	snprintf(s->why, sizeof(s->why), "%s", why);
@@ -393,12 +219,12 @@ void fake_close(struct pstn_session *s, const char *why)
 		fake_die("fake_close() of a session from its own service");
 	s->delivering = true; /* nothing is given any more */
 	if (!s->blocked && !s->dropped)
-		flush(s, true);
+		fake_flush(s, true);
 	if (s->service)
 		s->service->close(s->inst, s, s->state, why);
 	fake_ops_orphan(s);
 	if (s->dropped || !s->finished || !s->blocked)
-		flush(s, false);
+		fake_flush(s, false);
 	give_claims_back(s);
 	s->closed = true;
 	free(s->state);
@@ -462,11 +288,11 @@ static bool session_claim(struct pstn_session *s, const char *key, uint32_t limi
 }
 
 const struct pstn_host fake_session_part = {
-    .write = session_write,
-    .printf = session_printf,
-    .send = session_send,
-    .queued = session_queued,
-    .want_drained = session_want_drained,
+    .write = fake_write,
+    .printf = fake_printf,
+    .send = fake_send,
+    .queued = fake_host_queued,
+    .want_drained = fake_want_drained,
     .hold = session_hold,
     .resume = session_resume,
     .raw = session_raw,
@@ -522,7 +348,7 @@ struct pstn_session *fake_connect_from(struct pstn_self *self, const struct pstn
 	s->line_limit = service->line_limit;
 	s->state = fake_must(calloc(1, service->session_size ? service->session_size : 1));
 	service->open(inst, s, s->state);
-	turn(s);
+	fake_turn(s);
 	return s;
 }
 
@@ -536,7 +362,7 @@ void fake_input(struct pstn_session *s, const void *bytes, size_t n)
 	s->input = fake_must(realloc(s->input, s->input_length + n));
 	memcpy(s->input + s->input_length, bytes, n);
 	s->input_length += n;
-	turn(s);
+	fake_turn(s);
 }
 
 void fake_line(struct pstn_session *s, const char *line)
@@ -552,35 +378,6 @@ void fake_line(struct pstn_session *s, const char *line)
 void *fake_state(struct pstn_session *s)
 {
 	return s->state;
-}
-
-const char *fake_output(struct pstn_session *s)
-{
-	if (!s->closed && !s->blocked)
-		flush(s, true);
-	return s->output;
-}
-
-size_t fake_output_length(struct pstn_session *s)
-{
-	fake_output(s);
-	return s->output_length;
-}
-
-void fake_clear_output(struct pstn_session *s)
-{
-	fake_output(s);
-	s->output_length = 0;
-	s->output[0] = '\0';
-}
-
-void fake_block(struct pstn_session *s, bool blocked)
-{
-	s->blocked = blocked;
-	if (!blocked && s->closed)
-		flush(s, true); /* the last output of a session that finished */
-	else if (!blocked)
-		turn(s);
 }
 
 void fake_set_queued(struct pstn_session *s, uint64_t octets)
@@ -612,7 +409,7 @@ bool fake_closed(struct pstn_session *s)
 
 const char *fake_ended(struct pstn_session *s)
 {
-	return mute(s) ? s->why : NULL;
+	return fake_mute(s) ? s->why : NULL;
 }
 
 bool fake_dropped(struct pstn_session *s)
@@ -649,7 +446,7 @@ unsigned fake_sessions_end(void)
 			fprintf(stderr, "fake_host: session %s is still open\n", s->id);
 			left++;
 		}
-		flush(s, false);
+		fake_flush(s, false);
 		free(s->state);
 		free(s->output);
 		free(s->input);
