@@ -68,18 +68,18 @@ static bool parse_ip(const char *address, struct target *t)
 		address++;
 		n -= 2;
 	}
-	if (n >= sizeof host)
+	if (n >= sizeof(host))
 		return false;
 	memcpy(host, address, n);
 	host[n] = '\0';
 	if (v6) {
 		t->at.in6 =
 		    (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(t->port)};
-		t->size = sizeof t->at.in6;
+		t->size = sizeof(t->at.in6);
 		return inet_pton(AF_INET6, host, &t->at.in6.sin6_addr) == 1;
 	}
 	t->at.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(t->port)};
-	t->size = sizeof t->at.in;
+	t->size = sizeof(t->at.in);
 	return inet_pton(AF_INET, host, &t->at.in.sin_addr) == 1;
 }
 
@@ -87,11 +87,11 @@ static bool parse_unix(const char *path, struct target *t)
 {
 	size_t n = strlen(path);
 
-	if (path[0] != '/' || n >= sizeof t->at.un.sun_path)
+	if (path[0] != '/' || n >= sizeof(t->at.un.sun_path))
 		return false;
 	t->at.un = (struct sockaddr_un){.sun_family = AF_UNIX};
 	memcpy(t->at.un.sun_path, path, n + 1);
-	t->size = sizeof t->at.un;
+	t->size = sizeof(t->at.un);
 	return true;
 }
 
@@ -100,7 +100,7 @@ static int refuse(const char *address, const struct target *t, int error, char *
 	char holder[96];
 
 	if (error == EADDRINUSE && t->at.any.sa_family != AF_UNIX &&
-	    port_holder(t->port, holder, sizeof holder))
+	    port_holder(t->port, holder, sizeof(holder)))
 		snprintf(err, errlen,
 			 "%s: %s listens on port %u already; stop it or choose "
 			 "another port",
@@ -152,10 +152,10 @@ static int set_options(int fd, int family)
 
 	if (family == AF_UNIX)
 		return 0;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -1;
 	if (family == AF_INET6)
-		return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	return 0;
 }
 
@@ -190,7 +190,7 @@ int bind_address(const char *address, int backlog, char *err, size_t errlen)
 	if (path ? !parse_unix(path, &t) : !parse_ip(address, &t)) {
 		snprintf(err, errlen,
 			 "%s: expected 127.0.0.1:110, [::1]:110 or unix:/path (at most %zu octets)",
-			 address, sizeof t.at.un.sun_path - 1);
+			 address, sizeof(t.at.un.sun_path) - 1);
 		return -1;
 	}
 	fd = open_socket(&t, backlog);

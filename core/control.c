@@ -129,8 +129,7 @@ static bool check_given(struct pstn_call *c, const struct found *f)
 	json_t *value;
 	struct pstn_arg arg;
 
-	json_object_foreach(c->request.args, name, value)
-	{
+	json_object_foreach (c->request.args, name, value) {
 		if (!find_arg(f, name, &arg) || is_file(&arg)) {
 			call_ops.fail(c, "%s takes no argument \"%.40s\"", f->row.name, name);
 			return false;
@@ -182,8 +181,7 @@ static void describe_args(const struct pstn_call *c, const struct found *f, char
 	size_t n = 0;
 
 	out[0] = '\0';
-	json_object_foreach(c->request.args, name, value)
-	{
+	json_object_foreach (c->request.args, name, value) {
 		bool secret = !find_arg(f, name, &arg) || arg.kind == PSTN_ARG_SECRET;
 		int more = snprintf(out + n, size - n, "%s%s=%.64s", n ? " " : "", name,
 				    secret                  ? "***"
@@ -201,7 +199,7 @@ static void audit(const struct pstn_call *c, const struct found *f)
 
 	if (!(f->row.flags & PSTN_CHANGES))
 		return;
-	describe_args(c, f, args, sizeof args);
+	describe_args(c, f, args, sizeof(args));
 	CORE_EVENT(PSTN_INFO, "command", PSTN_U("uid", c->who), PSTN_S("command", f->row.name),
 		   PSTN_S("arguments", args), PSTN_S("outcome", c->failure ? c->failure : "ok"));
 }
@@ -211,7 +209,7 @@ static void run_command(struct pstn_call *c)
 	struct found f;
 	char err[256];
 
-	if (control_request_parse(&c->request, c->text, strlen(c->text), err, sizeof err) < 0) {
+	if (control_request_parse(&c->request, c->text, strlen(c->text), err, sizeof(err)) < 0) {
 		call_ops.fail(c, "%s", err);
 		return;
 	}
@@ -242,7 +240,7 @@ static void run_task(struct task *t)
 static struct pstn_call *new_call(int client, uint32_t uid, const char *request, const int *files,
 				  unsigned nfiles)
 {
-	struct pstn_call *c = calloc(1, sizeof *c);
+	struct pstn_call *c = calloc(1, sizeof(*c));
 
 	if (c)
 		c->text = strdup(request);
@@ -256,7 +254,7 @@ static struct pstn_call *new_call(int client, uint32_t uid, const char *request,
 	c->client = client;
 	c->who = uid;
 	c->nfiles = nfiles;
-	memcpy(c->files, files, nfiles * sizeof *files);
+	memcpy(c->files, files, nfiles * sizeof(*files));
 	return c;
 }
 
@@ -268,7 +266,7 @@ static void make_patient(int fd)
 
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
 void control_serve(int client, uint32_t uid, const char *request, const int *files, unsigned nfiles)

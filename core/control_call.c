@@ -62,7 +62,7 @@ static void send_json(struct pstn_call *c, json_t *value)
 	} else {
 		static const char sorry[] =
 		    "{\"ok\":false,\"error\":\"no memory for the answer\"}\n";
-		send_line(c, sorry, sizeof sorry - 1);
+		send_line(c, sorry, sizeof(sorry) - 1);
 	}
 	free(text);
 }
@@ -209,9 +209,9 @@ static void call_bytes(struct pstn_call *c, const void *bytes, size_t n)
 	while (n > 0 && !c->misbuilt && !c->gone) {
 		size_t piece = n < BYTES_PIECE ? n : BYTES_PIECE;
 		size_t size = base64_encode(at, piece, coded);
-		send_line(c, before, sizeof before - 1);
+		send_line(c, before, sizeof(before) - 1);
 		send_line(c, coded, size);
-		send_line(c, after, sizeof after - 1);
+		send_line(c, after, sizeof(after) - 1);
 		at += piece;
 		n -= piece;
 	}
@@ -257,7 +257,7 @@ static bool call_cancelled(struct pstn_call *c)
 }
 
 const struct pstn_call_ops call_ops = {
-    .size = sizeof call_ops,
+    .size = sizeof(call_ops),
     .arg = call_arg,
     .fd = call_fd,
     .open_object = call_open_object,

@@ -92,8 +92,8 @@ void control_config_check(void *inst, struct pstn_call *c)
 
 	if (fd >= 0) {
 		/* By name, so that reports and relative paths in it are right. */
-		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-		ssize_t n = readlink(link, file, sizeof file - 1);
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(link, file, sizeof(file) - 1);
 		if (n <= 0 || file[0] != '/') {
 			call_ops.fail(c, "give the name of a file");
 			return;

@@ -24,7 +24,7 @@ static void modules(void *inst, struct pstn_call *c)
 		const struct pstn_self *self = instances_at(s->instances, i);
 		const struct pstn_module *m = instance_module(self);
 		const struct plan_module *p = instance_plan(self);
-		snprintf(abi, sizeof abi, "%u.%u", m->abi_major, m->abi_minor);
+		snprintf(abi, sizeof(abi), "%u.%u", m->abi_major, m->abi_minor);
 		call_ops.open_object(c, NULL);
 		call_ops.text(c, "name", instance_name(self));
 		call_ops.text(c, "version", m->version);
@@ -179,7 +179,7 @@ static const struct pstn_command rows[] = {
 };
 
 const struct pstn_commands control_core_rows = {
-    .size = sizeof control_core_rows,
+    .size = sizeof(control_core_rows),
     .command_size = sizeof(struct pstn_command),
     .arg_size = sizeof(struct pstn_arg),
     .rows = rows,

@@ -32,7 +32,7 @@ static void take_files(struct control_input *in, const struct cmsghdr *h)
 
 	for (size_t i = 0; i < n; i++) {
 		int fd;
-		memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+		memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
 		if (in->nfiles < CONTROL_FILES_MAX)
 			in->files[in->nfiles++] = fd;
 		else
@@ -71,7 +71,7 @@ enum control_got control_input_read(struct control_input *in, int fd, int flags,
 	struct msghdr msg = {.msg_iov = &part,
 			     .msg_iovlen = 1,
 			     .msg_control = space.bytes,
-			     .msg_controllen = sizeof space.bytes};
+			     .msg_controllen = sizeof(space.bytes)};
 	ssize_t n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -44,8 +44,7 @@ static int check_args(const json_t *args, char *err, size_t errlen)
 		snprintf(err, errlen, "\"args\" has to be an object");
 		return -1;
 	}
-	json_object_foreach((json_t *)args, name, value)
-	{
+	json_object_foreach ((json_t *)args, name, value) {
 		if (!json_is_string(value) && !json_is_boolean(value)) {
 			snprintf(err, errlen, "argument \"%.40s\": expected a string or true",
 				 name);
@@ -65,8 +64,7 @@ static int take_files(struct control_request *r, const json_t *files, char *err,
 			 CONTROL_FILES_MAX);
 		return -1;
 	}
-	json_array_foreach((json_t *)files, i, name)
-	{
+	json_array_foreach ((json_t *)files, i, name) {
 		if (!json_is_string(name)) {
 			snprintf(err, errlen, "\"files\" has to be an array of names");
 			return -1;

@@ -48,7 +48,7 @@ static const struct pstn_command supervisor_table[] = {
 };
 
 const struct pstn_commands supervisor_rows = {
-    .size = sizeof supervisor_rows,
+    .size = sizeof(supervisor_rows),
     .command_size = sizeof(struct pstn_command),
     .arg_size = sizeof(struct pstn_arg),
     .rows = supervisor_table,
@@ -62,7 +62,7 @@ static void copy_row(void *out, size_t known, const void *rows, size_t stride, u
 
 bool control_row(const struct pstn_commands *table, unsigned i, struct pstn_command *out)
 {
-	copy_row(out, sizeof *out, table->rows, table->command_size, i);
+	copy_row(out, sizeof(*out), table->rows, table->command_size, i);
 	return out->name != NULL;
 }
 
@@ -71,7 +71,7 @@ bool control_arg_row(const struct pstn_commands *table, const struct pstn_comman
 {
 	if (!row->args)
 		return false;
-	copy_row(out, sizeof *out, row->args, table->arg_size, i);
+	copy_row(out, sizeof(*out), row->args, table->arg_size, i);
 	return out->name != NULL;
 }
 
@@ -84,7 +84,7 @@ static const char *kind_word(uint32_t kind)
 	    [PSTN_ARG_INPUT] = CONTROL_KIND_INPUT,
 	};
 
-	return kind < sizeof words / sizeof words[0] && words[kind] ? words[kind] : "unknown";
+	return kind < sizeof(words) / sizeof(words[0]) && words[kind] ? words[kind] : "unknown";
 }
 
 static json_t *args_json(const struct pstn_commands *table, const struct pstn_command *row)

@@ -21,7 +21,7 @@ static _Noreturn void wait_for_outcome(int fd)
 	ssize_t n;
 	bool ok = false;
 
-	while ((n = read(fd, buffer, sizeof buffer)) != 0) {
+	while ((n = read(fd, buffer, sizeof(buffer))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

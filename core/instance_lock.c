@@ -72,7 +72,7 @@ int instance_make_dirs(const struct dirs *d, char *err, size_t errlen)
 static void say_who(int fd, const struct dirs *d, bool offline, char *err, size_t errlen)
 {
 	char pid[32] = "";
-	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
 
 	pid[n > 0 ? n : 0] = '\0';
 	pid[strcspn(pid, "\n")] = '\0';

@@ -14,7 +14,7 @@ static bool grow(struct lines *l)
 	unsigned room = l->room ? l->room * 2 : 8;
 	char **v;
 
-	v = realloc(l->v, room * sizeof *v);
+	v = realloc(l->v, room * sizeof(*v));
 	if (!v)
 		return false;
 	l->v = v;

@@ -35,7 +35,7 @@ int link_pair(int ends[2])
 		return -1;
 	/* The largest message has to fit; a kernel that gives less still carries all but that. */
 	for (int i = 0; i < 2; i++)
-		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	return 0;
 }
 
@@ -59,7 +59,7 @@ static void put(struct link_message *m, const void *bytes, size_t n)
 
 void link_put_number(struct link_message *m, uint64_t value)
 {
-	put(m, &value, sizeof value);
+	put(m, &value, sizeof(value));
 }
 
 void link_put_text(struct link_message *m, const char *text)
@@ -80,7 +80,7 @@ void link_put_fd(struct link_message *m, int fd)
 int link_send(int link, const struct link_message *m, bool wait)
 {
 	struct header h = {.magic = LINK_MAGIC, .version = LINK_VERSION};
-	struct iovec parts[2] = {{.iov_base = &h, .iov_len = sizeof h},
+	struct iovec parts[2] = {{.iov_base = &h, .iov_len = sizeof(h)},
 				 {.iov_base = (void *)m->data, .iov_len = m->size}};
 	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
 	union control_space space = {.bytes = {0}};
@@ -113,7 +113,7 @@ int link_tell(int link, enum link_type type, bool wait)
 	ssize_t n;
 
 	do
-		n = send(link, &h, sizeof h, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+		n = send(link, &h, sizeof(h), MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -1 : 0;
 }
@@ -132,13 +132,13 @@ static void take_descriptors(struct link_message *m, struct msghdr *msg)
 int link_receive(int link, struct link_message *m, bool wait)
 {
 	struct header h;
-	struct iovec parts[2] = {{.iov_base = &h, .iov_len = sizeof h},
+	struct iovec parts[2] = {{.iov_base = &h, .iov_len = sizeof(h)},
 				 {.iov_base = m->data, .iov_len = LINK_DATA_MAX}};
 	union control_space space;
 	struct msghdr msg = {.msg_iov = parts,
 			     .msg_iovlen = 2,
 			     .msg_control = space.bytes,
-			     .msg_controllen = sizeof space.bytes};
+			     .msg_controllen = sizeof(space.bytes)};
 	ssize_t n;
 
 	link_begin(m, 0);
@@ -150,8 +150,8 @@ int link_receive(int link, struct link_message *m, bool wait)
 	if (n <= 0)
 		return (int)n;
 	take_descriptors(m, &msg);
-	if ((size_t)n < sizeof h || h.magic != LINK_MAGIC || h.version != LINK_VERSION ||
-	    h.size != (size_t)n - sizeof h || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	if ((size_t)n < sizeof(h) || h.magic != LINK_MAGIC || h.version != LINK_VERSION ||
+	    h.size != (size_t)n - sizeof(h) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		link_clear(m);
 		errno = EPROTO;
 		return -1;
@@ -165,9 +165,9 @@ uint64_t link_get_number(struct link_message *m)
 {
 	uint64_t value = 0;
 
-	if (m->size - m->at >= sizeof value) {
-		memcpy(&value, m->data + m->at, sizeof value);
-		m->at += (uint32_t)sizeof value;
+	if (m->size - m->at >= sizeof(value)) {
+		memcpy(&value, m->data + m->at, sizeof(value));
+		m->at += (uint32_t)sizeof(value);
 	} else if (m->at < m->size) {
 		m->bad = true;
 		m->at = m->size;

@@ -62,7 +62,7 @@ int main(int argc, char *argv[])
 	struct options o;
 	char err[256];
 
-	if (options_parse(&o, argc, argv, err, sizeof err) < 0) {
+	if (options_parse(&o, argc, argv, err, sizeof(err)) < 0) {
 		fprintf(stderr, "posternd: %s\n", err);
 		return EXIT_USAGE;
 	}

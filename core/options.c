@@ -60,7 +60,7 @@ static const struct row rows[] = {
     {.name = "--offline-fd", .kind = OFFLINE, .hidden = true},
 };
 
-#define NROWS (sizeof rows / sizeof rows[0])
+#define NROWS (sizeof(rows) / sizeof(rows[0]))
 
 static const struct row *find(const char *word, size_t n)
 {
@@ -109,7 +109,7 @@ static int set_print(struct options *o, const char *value, char *err, size_t err
 {
 	static const char *const kinds[] = {"sample", "reference", "man", "schema"};
 
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(value, kinds[i]) == 0) {
 			o->print = value;
 			return set_mode(o, MODE_PRINT, "--print", err, errlen);
@@ -143,7 +143,7 @@ static int set_value(struct options *o, const struct row *row, const char *value
 		return set_print(o, value, err, errlen);
 	if (row->kind == OFFLINE)
 		return set_offline(o, value, err, errlen);
-	memcpy((char *)o + row->offset, &value, sizeof value);
+	memcpy((char *)o + row->offset, &value, sizeof(value));
 	return row->kind == WORKER ? set_mode(o, MODE_WORKER, row->name, err, errlen) : 0;
 }
 

@@ -28,7 +28,7 @@ static void read_table(const char *path, uint16_t port, struct inodes *found)
 
 	if (!f)
 		return;
-	while (fgets(line, sizeof line, f) && found->n < INODES_MAX) {
+	while (fgets(line, sizeof(line), f) && found->n < INODES_MAX) {
 		unsigned local, state;
 		uint64_t inode;
 		if (sscanf(line,
@@ -59,12 +59,12 @@ static bool process_holds(const char *pid, const struct inodes *wanted)
 	bool found = false;
 	DIR *d;
 
-	snprintf(path, sizeof path, "/proc/%s/fd", pid);
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	d = opendir(path);
 	if (!d)
 		return false;
 	while (!found && (e = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
 		if (n > 0) {
 			link[n] = '\0';
 			found = has_inode(link, wanted);
@@ -79,10 +79,10 @@ static void name_process(const char *pid, char *who, size_t size)
 	char path[300], name[32] = "a program";
 	FILE *f;
 
-	snprintf(path, sizeof path, "/proc/%s/comm", pid);
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
 	f = fopen(path, "re");
 	if (f) {
-		if (fgets(name, sizeof name, f))
+		if (fgets(name, sizeof(name), f))
 			name[strcspn(name, "\n")] = '\0';
 		fclose(f);
 	}

@@ -45,7 +45,7 @@ int privileges_find(const char *user, struct identity *id, struct reports *r)
 	id->drop = true;
 	id->uid = pw->pw_uid;
 	id->gid = pw->pw_gid;
-	snprintf(id->user, sizeof id->user, "%s", user);
+	snprintf(id->user, sizeof(id->user), "%s", user);
 	return 0;
 }
 
@@ -102,11 +102,11 @@ int privileges_dirs(const struct dirs *d, const struct identity *id, struct repo
 	char err[512];
 	int status = 0;
 
-	if (instance_make_dirs(d, err, sizeof err) < 0) {
+	if (instance_make_dirs(d, err, sizeof(err)) < 0) {
 		report_error(r, nowhere, "%s", err);
 		return -1;
 	}
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if ((id->drop ? give(all[i], id, r) : check(all[i], r)) < 0)
 			status = -1;
 	return status;

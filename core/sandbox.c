@@ -92,7 +92,7 @@ static int add_rules(scmp_filter_ctx ctx)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
 		if (status == 0)
 			status = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
 	/* Threads yes, processes no. clone3 hides its flags in memory: libc falls back to clone. */
@@ -162,7 +162,7 @@ static void allow_configured(void *arg, const char *path)
 	char *slash;
 
 	if (path[0] != '/' ||
-	    (size_t)snprintf(directory, sizeof directory, "%s", path) >= sizeof directory)
+	    (size_t)snprintf(directory, sizeof(directory), "%s", path) >= sizeof(directory))
 		return;
 	while (stat(directory, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		slash = strrchr(directory, '/');
@@ -191,7 +191,7 @@ static bool enter_landlock(const struct plan *plan, char *layer, size_t size, st
 		set.writes |= LANDLOCK_ACCESS_FS_TRUNCATE;
 	attr.handled_access_fs |= set.writes;
 	set.fd =
-	    (int)syscall(__NR_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
+	    (int)syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (set.fd < 0)
 		return false;
 	allow(&set, plan->dirs.state, set.writes);

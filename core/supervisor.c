@@ -119,7 +119,7 @@ static void tear_down(struct supervisor *sv)
 	free(sv->program);
 	free(sv->trouble);
 	int fds[] = {sv->claims, sv->signals, sv->log, sv->lock};
-	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	supervisor_boot_done(sv, false);
@@ -223,7 +223,7 @@ static void begin(struct supervisor *sv, void (*worker_link)(int fd))
 
 static struct supervisor *make(const struct options *options, const struct dirs *dirs)
 {
-	struct supervisor *sv = calloc(1, sizeof *sv);
+	struct supervisor *sv = calloc(1, sizeof(*sv));
 
 	if (!sv)
 		return NULL;
@@ -246,14 +246,14 @@ int supervisor_run(const struct options *options, const struct dirs *dirs,
 	if (ok && !options->foreground && options->mode != MODE_SINGLE) {
 		sv->boot = daemonize();
 		ok = sv->boot >= 0;
-		snprintf(err, sizeof err, "cannot become a daemon: %s", strerror(errno));
+		snprintf(err, sizeof(err), "cannot become a daemon: %s", strerror(errno));
 	}
 	if (!sv) {
 		fprintf(stderr, "posternd: %s\n", err);
 		return EXIT_FAILED;
 	}
 	umask(027);
-	ok = ok && set_up(sv, err, sizeof err) == 0;
+	ok = ok && set_up(sv, err, sizeof(err)) == 0;
 	if (ok) {
 		begin(sv, worker_link);
 		loop(sv);

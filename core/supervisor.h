@@ -144,10 +144,15 @@ void supervisor_log_line(struct supervisor *, int level, const char *line);
 /* Tells a daemon's waiting parent how the start went. */
 void supervisor_boot_done(struct supervisor *, bool ok);
 
-/* ---- supervisor_children.c ---- */
+/* ---- supervisor_spawn.c ---- */
 /* A new candidate, or NULL and a sentence. */
 struct child *child_start(struct supervisor *, enum reason, char *err, size_t errlen);
+void child_free(struct child *);
+
+/* ---- supervisor_messages.c ---- */
 void child_readable(struct supervisor *, struct child *);
+
+/* ---- supervisor_children.c ---- */
 void children_reap(struct supervisor *);
 void children_timers(struct supervisor *);
 uint64_t children_next(const struct supervisor *); /* the earliest of their deadlines */
@@ -166,6 +171,14 @@ void reload_drained(struct supervisor *, struct child *);
 void reload_exited(struct supervisor *, struct child *, const char *how);
 void reload_timers(struct supervisor *);
 uint64_t reload_next_timer(const struct supervisor *);
+
+/* ---- supervisor_crash.c ---- */
+void crash_of_current(struct supervisor *, struct child *, const char *how);
+void crash_of_draining(struct supervisor *, const struct child *, const char *how);
+/* None serves and the candidate that was to was refused. */
+void crash_no_worker(struct supervisor *, const char *why);
+
+/* ---- supervisor_stop.c ---- */
 void supervisor_stop(struct supervisor *, bool quick);
 
 /* ---- supervisor_listeners.c ---- */

@@ -99,7 +99,7 @@ void supervisor_command(struct supervisor *sv, struct client *c, const struct co
 	    {"help", help},
 	};
 
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(r->command, table[i].name) == 0)
 			table[i].run(sv, c, r);
 }

@@ -25,8 +25,8 @@ static int set_address(const struct supervisor *sv, struct sockaddr_un *un)
 	int n;
 
 	*un = (struct sockaddr_un){.sun_family = AF_UNIX};
-	n = snprintf(un->sun_path, sizeof un->sun_path, "%s/" CONTROL_SOCKET_NAME, sv->dirs.run);
-	return n > 0 && (size_t)n < sizeof un->sun_path ? 0 : -1;
+	n = snprintf(un->sun_path, sizeof(un->sun_path), "%s/" CONTROL_SOCKET_NAME, sv->dirs.run);
+	return n > 0 && (size_t)n < sizeof(un->sun_path) ? 0 : -1;
 }
 
 int control_open(struct supervisor *sv, char *err, size_t errlen)
@@ -36,14 +36,14 @@ int control_open(struct supervisor *sv, char *err, size_t errlen)
 
 	if (set_address(sv, &un) < 0) {
 		snprintf(err, errlen, "%s: the path is too long for a socket (at most %zu octets)",
-			 sv->dirs.run, sizeof un.sun_path - sizeof CONTROL_SOCKET_NAME);
+			 sv->dirs.run, sizeof(un.sun_path) - sizeof(CONTROL_SOCKET_NAME));
 		return -1;
 	}
 	/* We hold the instance's lock: whatever lies there is of a server that is gone. */
 	(void)unlink(un.sun_path);
 	sv->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	before = umask(0117);
-	if (sv->control < 0 || bind(sv->control, (struct sockaddr *)&un, sizeof un) < 0 ||
+	if (sv->control < 0 || bind(sv->control, (struct sockaddr *)&un, sizeof(un)) < 0 ||
 	    listen(sv->control, 32) < 0) {
 		snprintf(err, errlen, "%s: cannot make the control socket: %s", un.sun_path,
 			 strerror(errno));
@@ -82,13 +82,13 @@ void control_set_group(struct supervisor *sv, const struct child *c)
 static bool in_group(int fd, gid_t primary, gid_t wanted)
 {
 	gid_t groups[256];
-	socklen_t size = sizeof groups;
+	socklen_t size = sizeof(groups);
 
 	if (primary == wanted)
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
 		return false;
-	for (size_t i = 0; i < size / sizeof groups[0]; i++)
+	for (size_t i = 0; i < size / sizeof(groups[0]); i++)
 		if (groups[i] == wanted)
 			return true;
 	return false;
@@ -111,7 +111,7 @@ static struct client *free_client(struct supervisor *sv)
 static void turn_away(int fd, const char *sentence)
 {
 	char line[256];
-	int n = snprintf(line, sizeof line, "{\"ok\":false,\"error\":\"%s\"}\n", sentence);
+	int n = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":\"%s\"}\n", sentence);
 
 	(void)send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
@@ -121,7 +121,7 @@ static void welcome(struct supervisor *sv, int fd)
 {
 	struct client *c = free_client(sv);
 	struct ucred cred;
-	socklen_t size = sizeof cred;
+	socklen_t size = sizeof(cred);
 	bool permitted = false;
 
 	if (!c) {
@@ -279,7 +279,7 @@ static bool is_ours(const struct supervisor *sv, const struct control_request *r
 	static const char *const ours[] = {"status", "generations", "reload", "stop",
 					   "reopen-logs"};
 
-	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strcmp(r->command, ours[i]) == 0)
 			return true;
 	/* A candidate reads the file with the rights that a reload would have. */
@@ -293,7 +293,7 @@ static void serve(struct supervisor *sv, struct client *c)
 	struct control_request r;
 	char err[256];
 
-	if (control_request_parse(&r, c->in.text, strlen(c->in.text), err, sizeof err) < 0) {
+	if (control_request_parse(&r, c->in.text, strlen(c->in.text), err, sizeof(err)) < 0) {
 		client_error(sv, c, err);
 		return;
 	}
@@ -310,7 +310,7 @@ static void read_request(struct supervisor *sv, struct client *c)
 {
 	char err[128];
 
-	switch (control_input_read(&c->in, c->fd, MSG_DONTWAIT, err, sizeof err)) {
+	switch (control_input_read(&c->in, c->fd, MSG_DONTWAIT, err, sizeof(err))) {
 	case CONTROL_GONE:
 		drop(c);
 		break;

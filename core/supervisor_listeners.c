@@ -44,7 +44,7 @@ int listeners_get(struct supervisor *sv, const char *address, int backlog, char 
 		(void)listen(l->fd, backlog);
 		return l->fd;
 	}
-	l = calloc(1, sizeof *l);
+	l = calloc(1, sizeof(*l));
 	if (l)
 		l->address = strdup(address);
 	if (!l || !l->address) {

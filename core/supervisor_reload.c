@@ -1,5 +1,5 @@
 /*
- * supervisor_reload.c - which generation serves: start, reload, hand-over, rollback, restart, stop.
+ * supervisor_reload.c - which generation serves: start, reload, hand-over, refusal.
  *
  * A candidate that says READY is told GO; when it serves, the old one is told DRAIN; when that one
  * accepts no more, the reload is done. Until a candidate serves, nothing has changed for clients.
@@ -15,8 +15,6 @@
 
 #include "supervisor.h"
 
-static void no_worker(struct supervisor *sv, const char *why);
-
 static void begin(struct supervisor *sv, enum reason reason)
 {
 	char err[256];
@@ -24,7 +22,7 @@ static void begin(struct supervisor *sv, enum reason reason)
 	sv->restart_at = 0;
 	if (reason != REASON_CHECK)
 		notify_reloading(sv);
-	sv->candidate = child_start(sv, reason, err, sizeof err);
+	sv->candidate = child_start(sv, reason, err, sizeof(err));
 	if (sv->candidate)
 		return;
 	supervisor_log(sv, PSTN_ERROR, "reload", "%s", err);
@@ -34,7 +32,7 @@ static void begin(struct supervisor *sv, enum reason reason)
 		sv->boot_failed = true;
 		sv->stopping = STOP_QUICK;
 	} else if (!sv->current) {
-		no_worker(sv, err);
+		crash_no_worker(sv, err);
 	} else if (sv->serving_once && reason != REASON_CHECK) {
 		notify_ready(sv);
 	}
@@ -119,12 +117,12 @@ static void finish_handover(struct supervisor *sv)
 
 	sv->candidate = sv->handover_from = NULL;
 	if (old)
-		snprintf(text, sizeof text,
+		snprintf(text, sizeof(text),
 			 "generation %u serves; generation %u keeps its %llu "
 			 "sessions until they end",
 			 c->generation, old->generation, (unsigned long long)old->sessions);
 	else
-		snprintf(text, sizeof text, "generation %u serves", c->generation);
+		snprintf(text, sizeof(text), "generation %u serves", c->generation);
 	supervisor_trouble(sv, NULL);
 	listeners_sweep(sv);
 	clients_answer(sv, c->generation, true, text);
@@ -207,7 +205,7 @@ static void refused(struct supervisor *sv, const struct child *c, const char *ho
 		sv->boot_failed = true;
 		supervisor_stop(sv, true);
 	} else if (!sv->current) {
-		no_worker(sv, text);
+		crash_no_worker(sv, text);
 	} else {
 		listeners_sweep(sv);
 		notify_ready(sv);
@@ -223,7 +221,7 @@ static void checked(struct supervisor *sv, const struct child *c, const char *ho
 
 	sv->candidate = NULL;
 	if (c->planned && !c->errors.n && !c->fate[0]) {
-		snprintf(text, sizeof text, "configuration ok: %llu modules, %llu listeners",
+		snprintf(text, sizeof(text), "configuration ok: %llu modules, %llu listeners",
 			 (unsigned long long)c->modules_count,
 			 (unsigned long long)c->listeners_count);
 		clients_answer(sv, c->generation, true, text);
@@ -234,108 +232,21 @@ static void checked(struct supervisor *sv, const struct child *c, const char *ho
 	reload_next(sv);
 }
 
-/* ---- a serving worker is gone ------------------------------------------------------------------ */
+/* ---- a worker is gone -------------------------------------------------------------------------- */
 
-static bool give_sockets(struct supervisor *sv, const struct child *c)
+/* It was to end, or --single ends with it. */
+static void ended_for_good(struct supervisor *sv, struct child *c, const char *how)
 {
-	char err[512];
-
-	for (unsigned i = 0; i < c->addresses.n; i++) {
-		int fd = listeners_get(sv, c->addresses.v[i], 128, err, sizeof err);
-		if (fd < 0) {
-			supervisor_log(sv, PSTN_ERROR, "listen", "%s", err);
-			continue;
-		}
-		link_begin(&sv->message, LINK_SOCKET);
-		link_put_text(&sv->message, c->addresses.v[i]);
-		link_put_text(&sv->message, "");
-		link_put_fd(&sv->message, fd);
-		if (link_send(c->link, &sv->message, false) < 0)
-			return false;
+	if (c->state == CHILD_CANDIDATE && c->reason == REASON_START && !sv->boot_failed) {
+		sv->boot_failed = true;
+		report_refusal(sv, c, how);
 	}
-	return link_tell(c->link, LINK_RESUME, false) == 0;
-}
-
-/* Lets the newest of the older generations accept again. */
-static bool resume_older(struct supervisor *sv)
-{
-	for (struct child *c = sv->children; c; c = c->next) {
-		if (c->state != CHILD_DRAINING || c->link < 0 || c->fate[0] || !give_sockets(sv, c))
-			continue;
-		c->state = CHILD_CURRENT;
-		c->retired = false;
-		sv->current = c;
-		sv->probation_until = supervisor_now() + c->limits.probation;
-		control_set_group(sv, c);
-		listeners_sweep(sv);
-		return true;
-	}
-	return false;
-}
-
-static void roll_back(struct supervisor *sv, const struct child *failed, const char *how)
-{
-	char *text;
-
-	if (asprintf(&text,
-		     "rolled back: generation %u %s within its probation; generation %u "
-		     "serves again with the configuration and modules before",
-		     failed->generation, how, sv->current->generation) < 0)
-		return;
-	supervisor_log(sv, PSTN_CRITICAL, "rollback", "%s", text);
-	supervisor_trouble(sv, text);
-	clients_answer(sv, failed->generation, false, text);
-	notify_ready(sv);
-	free(text);
-}
-
-static void no_worker(struct supervisor *sv, const char *why)
-{
-	uint64_t now = supervisor_now(), delay;
-	char *text;
-
-	if (sv->stopping)
-		return;
-	if (resume_older(sv)) {
-		if (asprintf(&text, "generation %u serves again because no new worker starts: %s",
-			     sv->current->generation, why) < 0)
-			return;
-	} else {
-		delay = backoff_fail(&sv->backoff, now);
-		sv->restart_at = now + delay;
-		if (asprintf(&text, "no worker serves, the next start is in %.1f s: %s",
-			     (double)delay / 1000, why) < 0)
-			return;
-	}
-	supervisor_log(sv, PSTN_CRITICAL, "restart", "%s", text);
-	supervisor_trouble(sv, text);
-	free(text);
-}
-
-static void crashed(struct supervisor *sv, struct child *c, const char *how)
-{
-	bool on_probation = supervisor_now() < sv->probation_until;
-	char *text;
-
-	sv->current = NULL;
-	sv->restarts++;
-	supervisor_log(sv, PSTN_CRITICAL, "crash", "generation %u %s; its %llu sessions are lost",
-		       c->generation, how, (unsigned long long)c->sessions);
-	if (on_probation && resume_older(sv)) {
-		roll_back(sv, c, how);
-		return;
-	}
-	if (asprintf(&text, "generation %u %s", c->generation, how) < 0)
-		text = NULL;
-	clients_answer(sv, c->generation, false, text ? text : how);
-	/* If a candidate is under way it will serve; otherwise one is started from the same file. */
-	if (!sv->candidate) {
-		uint64_t now = supervisor_now();
-		sv->restart_at = now + backoff_fail(&sv->backoff, now);
-		if (sv->restart_at > now)
-			supervisor_trouble(sv, text);
-	}
-	free(text);
+	if (c == sv->candidate)
+		sv->candidate = NULL;
+	if (c == sv->current)
+		sv->current = NULL;
+	if (!sv->stopping)
+		sv->stopping = STOP_QUICK;
 }
 
 void reload_exited(struct supervisor *sv, struct child *c, const char *how)
@@ -343,34 +254,21 @@ void reload_exited(struct supervisor *sv, struct child *c, const char *how)
 	if (c == sv->handover_from)
 		sv->handover_from = NULL;
 	if (sv->stopping || sv->options->mode == MODE_SINGLE) {
-		if (c->state == CHILD_CANDIDATE && c->reason == REASON_START) {
-			sv->boot_failed = true;
-			report_refusal(sv, c, how);
-		}
-		sv->candidate = c == sv->candidate ? NULL : sv->candidate;
-		sv->current = c == sv->current ? NULL : sv->current;
-		if (!sv->stopping)
-			sv->stopping = STOP_QUICK;
-	} else if (c == sv->candidate && c->state == CHILD_CANDIDATE) {
+		ended_for_good(sv, c, how);
+		return;
+	}
+	if (c == sv->candidate && c->state == CHILD_CANDIDATE) {
 		(c->reason == REASON_CHECK ? checked : refused)(sv, c, how);
 	} else if (c == sv->current) {
 		if (c == sv->candidate) /* amid the hand-over */
 			sv->candidate = sv->handover_from = NULL;
-		crashed(sv, c, how);
+		crash_of_current(sv, c, how);
 		reload_next(sv);
-	} else if (strcmp(how, "ended") == 0) {
-		supervisor_log(sv, PSTN_INFO, "generation",
-			       "generation %u is gone: its last "
-			       "session ended",
-			       c->generation);
 	} else {
-		supervisor_log(sv, PSTN_ERROR, "generation",
-			       "generation %u %s while draining; its "
-			       "%llu sessions are lost",
-			       c->generation, how, (unsigned long long)c->sessions);
+		crash_of_draining(sv, c, how);
 	}
-	if (!sv->stopping && sv->candidate && sv->candidate->state == CHILD_CURRENT &&
-	    !sv->handover_from)
+	/* The one that the hand-over waited for may be the one that is gone. */
+	if (sv->candidate && sv->candidate->state == CHILD_CURRENT && !sv->handover_from)
 		finish_handover(sv);
 }
 
@@ -410,35 +308,8 @@ uint64_t reload_next_timer(const struct supervisor *sv)
 			 sv->handover_from ? 0 : sv->probation_until};
 	uint64_t due = 0;
 
-	for (size_t i = 0; i < sizeof at / sizeof at[0]; i++)
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		if (at[i] && (due == 0 || at[i] < due))
 			due = at[i];
 	return sv->stopping ? 0 : due;
-}
-
-void supervisor_stop(struct supervisor *sv, bool quick)
-{
-	uint64_t now = supervisor_now();
-
-	if (sv->stopping == STOP_QUICK || (sv->stopping && !quick))
-		return;
-	sv->stopping = quick ? STOP_QUICK : STOP_GRACEFUL;
-	supervisor_log(sv, PSTN_INFO, "stop",
-		       quick ? "stopping at once"
-			     : "stopping: sessions end "
-			       "between commands");
-	notify_stopping(sv);
-	listeners_close(sv);
-	for (struct child *c = sv->children; c; c = c->next) {
-		if (c->state == CHILD_CANDIDATE) {
-			child_kill(sv, c, "was killed: posternd is being stopped");
-			continue;
-		}
-		link_begin(&sv->message, LINK_STOP);
-		link_put_number(&sv->message, quick);
-		if (c->link >= 0)
-			(void)link_send(c->link, &sv->message, false);
-		c->kill_at = now + END_GRACE + (quick ? 0 : c->limits.stop_limit);
-	}
-	clients_answer(sv, 0, false, "posternd is being stopped");
 }

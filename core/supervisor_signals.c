@@ -18,7 +18,7 @@ int signals_open(struct supervisor *sv, char *err, size_t errlen)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		sigaddset(&set, ours[i]);
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		sv->signals = -1;
@@ -64,6 +64,6 @@ void signals_read(struct supervisor *sv)
 {
 	struct signalfd_siginfo info;
 
-	while (read(sv->signals, &info, sizeof info) == (ssize_t)sizeof info)
+	while (read(sv->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		act(sv, (int)info.ssi_signo);
 }

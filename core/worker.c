@@ -81,7 +81,7 @@ static void clear(struct worker *w)
 
 static struct worker *new_worker(int link)
 {
-	struct worker *w = calloc(1, sizeof *w);
+	struct worker *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
@@ -100,7 +100,7 @@ static int take_signals(void)
 	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	sigset_t set;
 
-	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -194,7 +194,7 @@ static void add_text(void *arg, bool is_error, const char *text)
 /* Instead of the command's own answer. */
 static void refuse_offline(const struct worker *w, int fd, const char *err)
 {
-	struct pstn_call *c = calloc(1, sizeof *c);
+	struct pstn_call *c = calloc(1, sizeof(*c));
 	size_t size;
 	FILE *f;
 

@@ -96,8 +96,8 @@ static void take_socket(struct worker *w)
 	char address[256];
 	int fd;
 
-	strncpy(address, link_get_text(&w->message), sizeof address - 1);
-	address[sizeof address - 1] = '\0';
+	strncpy(address, link_get_text(&w->message), sizeof(address) - 1);
+	address[sizeof(address) - 1] = '\0';
 	fd = link_take_fd(&w->message);
 	for (unsigned i = 0; i < w->plan->nmodules; i++) {
 		struct plan_module *m = &w->plan->modules[i];
@@ -176,7 +176,7 @@ static const char *event_name(const char *name)
 	    "start",      "reload", "candidate", "rollback", "restart", "crash",  "watchdog",
 	    "generation", "stop",   "command",   "listen",   "link",    "reopen", "control"};
 
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(name, known[i]) == 0)
 			return known[i];
 	return "supervisor";
@@ -309,7 +309,7 @@ static int time_to_wait(const struct worker *w)
 	uint64_t due[] = {w->link >= 0 ? w->beat_at : 0, w->ends_at,
 			  may_end(w) ? now + END_POLL : 0};
 
-	for (size_t i = 0; i < sizeof due / sizeof due[0]; i++) {
+	for (size_t i = 0; i < sizeof(due) / sizeof(due[0]); i++) {
 		uint64_t ms = due[i] > now ? due[i] - now : 0;
 		if (due[i] && ms < wait)
 			wait = ms;
@@ -321,7 +321,7 @@ static void read_signal(struct worker *w)
 {
 	struct signalfd_siginfo info;
 
-	while (read(w->signals, &info, sizeof info) == (ssize_t)sizeof info)
+	while (read(w->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		if (w->orphan)
 			stop(w, w->state == WORKER_STOPPING);
 }

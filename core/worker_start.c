@@ -67,7 +67,7 @@ static int listen_one(struct worker *w, const struct plan_module *m, struct plan
 {
 	char err[512];
 
-	l->fd = worker_ask_socket(w, l->address, (int)l->backlog, err, sizeof err);
+	l->fd = worker_ask_socket(w, l->address, (int)l->backlog, err, sizeof(err));
 	if (l->fd >= 0)
 		return 0;
 	report_error(w->reports, m->place, "%s: listener %s", m->name, err);
@@ -109,9 +109,9 @@ int worker_confine(struct worker *w)
 		return -1;
 	if (!w->single && privileges_drop(&w->identity, w->reports) < 0)
 		return -1;
-	snprintf(w->sandbox, sizeof w->sandbox, "none");
+	snprintf(w->sandbox, sizeof(w->sandbox), "none");
 	if (!w->single)
-		sandbox_enter(w->plan, w->sandbox, sizeof w->sandbox, w->reports);
+		sandbox_enter(w->plan, w->sandbox, sizeof(w->sandbox), w->reports);
 	check_descriptors(w);
 	worker_phase(w, "rights");
 	return 0;
@@ -142,11 +142,11 @@ static int start_threads(struct worker *w)
 		return -1;
 	}
 	if (jobs_start((unsigned)s->job_threads.min, (unsigned)s->job_threads.max,
-		       (unsigned)s->job_threads.queue, err, sizeof err) < 0) {
+		       (unsigned)s->job_threads.queue, err, sizeof(err)) < 0) {
 		report_error(w->reports, nowhere, "server.job_threads: %s", err);
 		return -1;
 	}
-	w->reactors = reactors_start(&limits, err, sizeof err);
+	w->reactors = reactors_start(&limits, err, sizeof(err));
 	if (!w->reactors)
 		report_error(w->reports, nowhere, "server.reactors: %s", err);
 	return w->reactors ? 0 : -1;
