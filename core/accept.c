@@ -65,8 +65,8 @@ static void refuse(const struct listener *l, int fd)
 {
 	const char *line = l->listening->service->refusal;
 
-	if (line && send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		errno = 0;
+	if (line)
+		(void)send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
 

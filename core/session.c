@@ -68,7 +68,7 @@ static void leave(struct pstn_session *s)
 /* What the service could not know: the client has ended, or the server wants to. */
 static void check_end(struct pstn_session *s)
 {
-	if (s->finishing || s->dropping || s->held)
+	if (s->finishing || s->dropping || s->held || s->want_drained)
 		return;
 	if (s->ending && !s->head)
 		session_finish(s, "server stopping");
@@ -76,13 +76,16 @@ static void check_end(struct pstn_session *s)
 		session_finish(s, "client closed");
 }
 
+static bool has_drained(const struct pstn_session *s)
+{
+	return s->want_drained && s->queued <= s->reactor->all->limits.output_limit / 2;
+}
+
 static void tell_drained(struct pstn_session *s)
 {
 	const struct pstn_service *service = session_service(s);
 
-	if (!s->want_drained || s->finishing || s->dropping)
-		return;
-	if (s->queued > s->reactor->all->limits.output_limit / 2)
+	if (!has_drained(s) || s->finishing || s->dropping)
 		return;
 	s->want_drained = false;
 	if (service->drained)
@@ -162,7 +165,7 @@ static bool has_work(struct pstn_session *s)
 		return !s->left;
 	if (s->ending && !s->held && !s->head)
 		return true;
-	return session_listens(s) && (s->eof || input_waits(s));
+	return has_drained(s) || (session_listens(s) && (s->eof || input_waits(s)));
 }
 
 void session_end_turn(struct pstn_session *s)
@@ -219,10 +222,10 @@ static void ready(struct watch *w, uint32_t events)
 		s->blocked = false;
 	if (events & EPOLLERR)
 		session_drop(s, "connection lost");
-	else if (s->interest & EPOLLIN)
-		input_read(s);
-	else if (events & EPOLLHUP)
+	else if (events & EPOLLHUP && !(s->interest & EPOLLIN))
 		hang_up(s);
+	else if (events & (EPOLLIN | EPOLLHUP))
+		input_read(s);
 	session_end_turn(s);
 }
 

@@ -490,10 +490,20 @@ static void first_pieces(struct rig *rig, struct pstn_session *s, void *state, c
 	more_pieces(rig, s, state);
 }
 
-static void test_drained(void)
+static void first_pieces_unheld(struct rig *rig, struct pstn_session *s, void *state, char *line,
+				size_t n)
 {
-	struct rig rig = {
-	    .line = first_pieces, .drained = more_pieces, .session_size = sizeof(unsigned)};
+	(void)line;
+	(void)n;
+	more_pieces(rig, s, state);
+}
+
+/* Held or not, client half-closed or not: it gets all of it. */
+static void check_drained(bool held, bool half_close)
+{
+	struct rig rig = {.line = held ? first_pieces : first_pieces_unheld,
+			  .drained = more_pieces,
+			  .session_size = sizeof(unsigned)};
 	char *got, line[16];
 	size_t n;
 	int fd;
@@ -501,6 +511,8 @@ static void test_drained(void)
 	CU_ASSERT_FATAL(rig_start(&rig) == 0);
 	fd = client_connect_small(&rig, 4096);
 	CU_ASSERT(client_says(fd, "LIST\r\n"));
+	if (half_close)
+		shutdown(fd, SHUT_WR);
 	got = client_read_all(fd, &n);
 	CU_ASSERT_EQUAL_FATAL(n, 8 * 200000);
 	for (unsigned i = 0; i < 200000; i += 7919) {
@@ -512,6 +524,12 @@ static void test_drained(void)
 	CU_ASSERT(rig_wait_sessions(&rig, 0));
 	CU_ASSERT_STRING_EQUAL(rig.why, "listed");
 	rig_stop(&rig);
+}
+
+static void test_drained(void)
+{
+	for (unsigned i = 0; i < 4; i++)
+		check_drained(i & 1, i & 2);
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
