@@ -112,6 +112,23 @@ int privileges_dirs(const struct dirs *d, const struct identity *id, struct repo
 	return status;
 }
 
+int privileges_reach(const struct dirs *d, const struct identity *id, struct reports *r)
+{
+	const char *const all[] = {d->state, d->run, d->log};
+	int status = 0;
+
+	for (size_t i = 0; id->drop && i < sizeof(all) / sizeof(all[0]); i++) {
+		if (faccessat(AT_FDCWD, all[i], R_OK | W_OK | X_OK, AT_EACCESS) == 0)
+			continue;
+		report_error(r, nowhere,
+			     "%s: user %s cannot get there: %s; let everybody pass the directories "
+			     "above it (chmod o+x), or choose another --directory",
+			     all[i], id->user, strerror(errno));
+		status = -1;
+	}
+	return status;
+}
+
 static int become(const struct identity *id)
 {
 	/* The bounding set: not even a program with capabilities on disk brings one back. */

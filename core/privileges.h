@@ -25,6 +25,8 @@ int privileges_group(const char *name, gid_t *, struct reports *);
 /* Makes state, run and log where they are missing and gives them to the user; or checks that they
  * can be used. -1 and reports. */
 int privileges_dirs(const struct dirs *, const struct identity *, struct reports *);
+/* After that: whether the user gets there, past the directories above. -1 and reports. */
+int privileges_reach(const struct dirs *, const struct identity *, struct reports *);
 /* Before any thread is started. -1 and a report; the process has to end then. */
 int privileges_drop(const struct identity *, struct reports *);
 

@@ -107,7 +107,8 @@ int worker_confine(struct worker *w)
 {
 	if (privileges_dirs(&w->plan->dirs, &w->identity, w->reports) < 0)
 		return -1;
-	if (!w->single && privileges_drop(&w->identity, w->reports) < 0)
+	if (!w->single && (privileges_drop(&w->identity, w->reports) < 0 ||
+			   privileges_reach(&w->plan->dirs, &w->identity, w->reports) < 0))
 		return -1;
 	snprintf(w->sandbox, sizeof(w->sandbox), "none");
 	if (!w->single)

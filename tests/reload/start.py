@@ -138,6 +138,16 @@ def test_unknown_user():
         check("is root" in run(command(postern, "--foreground")).stderr, "root as user")
 
 
+def test_unreachable_directory():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with PhaseServer() as postern:
+        postern.scratch.chmod(0o700)
+        result = run(command(postern, "--foreground"))
+        eq(result.returncode, 1, "exit status")
+        check(f"user {DEFAULT_USER} cannot get there" in result.stderr, result.stderr)
+
+
 def status_fields(pid):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
