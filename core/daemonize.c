@@ -22,12 +22,12 @@ static _Noreturn void wait_for_outcome(int fd)
 	bool ok = false;
 
 	while ((n = read(fd, buffer, sizeof(buffer))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
+		if (n > 0) {
+			ok = buffer[n - 1] == '\0';
+			fwrite(buffer, 1, (size_t)n - ok, stderr);
+		} else if (errno != EINTR) {
 			break;
-		ok = buffer[n - 1] == '\0';
-		fwrite(buffer, 1, (size_t)n - ok, stderr);
+		}
 	}
 	_exit(ok ? EXIT_OK : EXIT_FAILED);
 }

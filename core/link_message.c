@@ -131,7 +131,7 @@ static void take_descriptors(struct link_message *m, struct msghdr *msg)
 
 int link_receive(int link, struct link_message *m, bool wait)
 {
-	struct header h;
+	struct header h = {0};
 	struct iovec parts[2] = {{.iov_base = &h, .iov_len = sizeof(h)},
 				 {.iov_base = m->data, .iov_len = LINK_DATA_MAX}};
 	union control_space space;
