@@ -58,9 +58,9 @@ struct pop3_session {
 	struct pop3_transfer *transfers;    /* texts read and not yet sent */
 	pstn_done *when_sent;               /* what waits for them; see pop3_when_sent() */
 	struct pstn_maildrop_totals totals; /* as last asked for */
-	uint32_t messages;                  /* fixed at login, whatever the store says later */
 	uint64_t opened;                    /* host->now() */
 	uint64_t marked_octets, retrieved_octets;
+	uint32_t messages; /* fixed at login, whatever the store says later */
 	uint32_t marked, retrieved, removed;
 	uint32_t zombies; /* as marked_octets knows them */
 	uint32_t bad_commands, login_failures;

@@ -340,6 +340,8 @@ static struct pstn_content make_content(struct pop3_fake *f, const struct pop3_f
 	must(t, "out of memory");
 	t->fake = f;
 	f->contents++;
+	if (f->no_header && c.header_length == n)
+		c.header_length = 0;
 	find_dots(t, &c, m->text, n);
 	if (f->files) {
 		t->file = tmpfile();

@@ -38,6 +38,7 @@ struct pop3_fake {
 	int fail[FAKE_CALLS]; /* the status of all such calls; 0: none */
 	unsigned calls[FAKE_CALLS];
 	bool files;     /* contents are files */
+	bool no_header; /* says 0 of a text without an empty line */
 	bool synthetic; /* count messages of no text, for listings of any length */
 	uint32_t expunged;
 	uint64_t most_queued;    /* output that waited when list was called, at most */

@@ -198,6 +198,7 @@ static void play(const struct conversation *c, unsigned way)
 
 	world_begin(&w);
 	w.fake.files = way & FILES;
+	w.fake.no_header = way & ALL_AT_ONCE;
 	CU_ASSERT_TRUE_FATAL(world_start(&w));
 	s = c->in ? world_login(&w) : world_connect(&w);
 	pop3_fake_all_later(&w.fake, way & LATER);
