@@ -1,0 +1,323 @@
+/*
+ * commands.c - the table of commands; delivering and fetching one message.
+ */
+#include "commands.h"
+
+#include "delivery.h"
+#include "fetch.h"
+#include "store.h"
+#include "view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)64 << 10)
+#define ROWS_AT_ONCE 256
+
+/* ---- what all of them need ---- */
+
+const char *command_reason(int status)
+{
+	switch (status) {
+	case PSTN_E_NOT_FOUND:
+		return "there is no such folder or message";
+	case PSTN_E_GONE:
+		return "the message has been removed";
+	case PSTN_E_FULL:
+		return "the disk is full; make space and try again";
+	case PSTN_E_TEMPORARY:
+		return "an input or output error; the log has more";
+	case PSTN_E_DAMAGED:
+		return "the data is damaged; the log says where, `storage check` finds all such places";
+	case PSTN_E_INVALID:
+		return "an argument cannot be used";
+	case PSTN_E_NO_MEMORY:
+		return "there is not enough memory";
+	case PSTN_E_TOO_LARGE:
+		return "the message is larger than message_size_limit";
+	case PSTN_E_EXISTS:
+		return "it is there already";
+	case PSTN_E_CANCELLED:
+		return "it was cancelled";
+	default:
+		return "it failed; the log has more";
+	}
+}
+
+bool command_account(struct store *st, struct pstn_call *c, struct pstn_account *out)
+{
+	const struct pstn_call_ops *call = st->host->call;
+	const char *user = call->arg(c, "user");
+	int status = PSTN_E_INVALID;
+
+	if (user)
+		status = st->directory->lookup(st->directory_inst, user, out);
+	if (status == PSTN_OK)
+		return true;
+	if (status == PSTN_E_NOT_FOUND)
+		call->fail(c, "There is no account \"%s\". `account list` shows all, `account add` "
+		              "makes one.",
+		           user);
+	else if (status == PSTN_E_INVALID)
+		call->fail(c, "\"%s\" is not an account name; write user@domain.", user ? user : "");
+	else
+		call->fail(c, "The account \"%s\" could not be looked up: %s.", user,
+		           command_reason(status));
+	return false;
+}
+
+const char *command_folder(struct store *st, struct pstn_call *c)
+{
+	const struct pstn_call_ops *call = st->host->call;
+	const char *folder = call->arg(c, "folder");
+	const char *fault;
+
+	if (!folder)
+		return "INBOX";
+	fault = folder_name_fault(folder);
+	if (!fault)
+		return folder;
+	call->fail(c, "The folder's name %s.", fault);
+	return NULL;
+}
+
+/* ---- mailbox deliver ---- */
+
+static int read_message(struct store *st, struct pstn_call *c, struct pstn_delivery *d)
+{
+	int fd = st->host->call->fd(c, "message");
+	char *piece = store_alloc(st, PIECE);
+	int status = piece ? PSTN_OK : PSTN_E_NO_MEMORY;
+
+	while (status == PSTN_OK) {
+		ssize_t n = read(fd, piece, PIECE);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			break;
+		status = n < 0 ? PSTN_E_TEMPORARY : delivery_write(d, piece, (size_t)n);
+		if (status == PSTN_OK && st->host->call->cancelled(c))
+			status = PSTN_E_CANCELLED;
+	}
+	store_free(st, piece);
+	return status;
+}
+
+static void answer_delivered(struct store *st, struct pstn_call *c,
+                             const struct pstn_account *account, const struct record *r)
+{
+	const struct pstn_call_ops *call = st->host->call;
+
+	call->open_object(c, NULL);
+	call->text(c, "account", account->name);
+	call->integer(c, "uid", r->uid);
+	call->text(c, "uidl", r->uidl);
+	call->integer(c, "octets", (int64_t)r->octets);
+	call->close(c);
+}
+
+static void command_deliver(void *inst, struct pstn_call *c)
+{
+	struct store *st = inst;
+	struct pstn_account account;
+	struct pstn_delivery_request q = {.size = sizeof(q), .account = &account};
+	struct pstn_delivery *d;
+	struct pending *p = NULL;
+	int status;
+
+	q.folder = command_folder(st, c);
+	if (!q.folder || !command_account(st, c, &account))
+		return;
+	status = delivery_begin(st, &q, NULL, &d);
+	if (status != PSTN_OK) {
+		st->host->call->fail(c, "Nothing was delivered: %s.", command_reason(status));
+		return;
+	}
+	status = read_message(st, c, d);
+	if (status == PSTN_OK)
+		p = delivery_seal(d, &status);
+	if (p) {
+		commit_wait(st, p);
+		status = p->status;
+	}
+	if (status == PSTN_OK) {
+		delivery_committed(d);
+		answer_delivered(st, c, &account, &p->deliver.record);
+	} else {
+		st->host->call->fail(c, "The message was not delivered: %s.", command_reason(status));
+	}
+	delivery_free(d);
+}
+
+/* ---- mailbox fetch ---- */
+
+/* The uid of the message with this unique id; 0: none. */
+static int find_uidl(struct store *st, struct view *v, const char *uidl, uint32_t *number)
+{
+	struct pstn_message *rows = store_alloc(st, ROWS_AT_ONCE * sizeof(*rows));
+	uint32_t count = 0;
+	int status = rows ? PSTN_OK : PSTN_E_NO_MEMORY;
+
+	*number = 0;
+	for (uint32_t first = 1; status == PSTN_OK && *number == 0; first += count) {
+		status = view_list(v, first, rows, ROWS_AT_ONCE, &count);
+		if (status != PSTN_OK || count == 0)
+			break;
+		for (uint32_t i = 0; i < count; i++) {
+			if (strcmp(rows[i].uidl, uidl) == 0)
+				*number = rows[i].number;
+		}
+	}
+	store_free(st, rows);
+	return status;
+}
+
+static int find_message(struct store *st, struct view *v, const char *what, uint32_t *number)
+{
+	char *end;
+	unsigned long n;
+	int status = view_map(v, true);
+
+	if (status == PSTN_OK)
+		status = find_uidl(st, v, what, number);
+	if (status != PSTN_OK || *number)
+		return status;
+	n = strtoul(what, &end, 10);
+	if (*end || n == 0 || n > v->messages)
+		return PSTN_E_NOT_FOUND;
+	*number = (uint32_t)n;
+	return PSTN_OK;
+}
+
+static int send_file(struct store *st, struct pstn_call *c, const struct pstn_content *content)
+{
+	char *piece = store_alloc(st, PIECE);
+	uint64_t done = 0;
+	int status = piece ? PSTN_OK : PSTN_E_NO_MEMORY;
+
+	while (status == PSTN_OK && done < content->length) {
+		uint64_t left = content->length - done;
+		ssize_t n = pread(content->fd, piece, left < PIECE ? (size_t)left : PIECE,
+		                  (off_t)(content->offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || st->host->call->cancelled(c)) {
+			status = n <= 0 ? PSTN_E_TEMPORARY : PSTN_E_CANCELLED;
+			break;
+		}
+		st->host->call->bytes(c, piece, (size_t)n);
+		done += (uint64_t)n;
+	}
+	store_free(st, piece);
+	return status;
+}
+
+static int send_message(struct store *st, struct pstn_call *c, struct view *v, uint32_t number)
+{
+	struct fetch_key key = {v->account, v->folder, view_uid(v, number)};
+	struct message_row row;
+	struct pstn_content content;
+	MDB_txn *txn;
+	int status, rc = index_read(&st->index, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	rc = index_message(&st->index, txn, key.account, key.folder, key.uid, &row);
+	index_read_end(&st->index, txn);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? PSTN_E_GONE : index_status(rc);
+	status = fetch(st, &key, &row, true, &content);
+	if (status != PSTN_OK)
+		return status;
+	if (content.bytes)
+		st->host->call->bytes(c, content.bytes, (size_t)content.length);
+	else
+		status = send_file(st, c, &content);
+	content.release(content.ref);
+	return status;
+}
+
+static void command_fetch(void *inst, struct pstn_call *c)
+{
+	struct store *st = inst;
+	const char *what = st->host->call->arg(c, "message");
+	const char *folder = command_folder(st, c);
+	struct pstn_account account;
+	struct view v;
+	uint32_t number;
+	int status;
+
+	if (!folder || !command_account(st, c, &account))
+		return;
+	status = view_open(&v, st, account.id, folder);
+	if (status == PSTN_OK)
+		status = find_message(st, &v, what ? what : "", &number);
+	if (status == PSTN_OK)
+		status = send_message(st, c, &v, number);
+	if (status == PSTN_E_NOT_FOUND)
+		st->host->call->fail(c, "%s has no message \"%s\" in %s; `mailbox show %s` lists them.",
+		                     account.name, what ? what : "", folder, account.name);
+	else if (status != PSTN_OK)
+		st->host->call->fail(c, "The message could not be read: %s.", command_reason(status));
+	view_close(&v);
+}
+
+/* ---- the table ---- */
+
+static const struct pstn_arg no_args[] = {{0}};
+
+static const struct pstn_arg show_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
+    {"limit", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "at most so many messages, 100 by default"},
+    {0},
+};
+
+static const struct pstn_arg deliver_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"message", PSTN_ARG_INPUT, 0, "the message"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default; made if missing"},
+    {0},
+};
+
+static const struct pstn_arg import_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"source", PSTN_ARG_FILE, 0, "mbox file, Maildir, or directory of one-message files"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default; made if missing"},
+    {0},
+};
+
+static const struct pstn_arg fetch_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"message", PSTN_ARG_TEXT, 0, "unique id (UIDL) or number"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
+    {0},
+};
+
+static const struct pstn_command rows[] = {
+    {"mailbox list", "Mailboxes with their folders and sizes", no_args, 0, 0, command_list},
+    {"mailbox show", "The folders and messages of one mailbox", show_args, 0, 0, command_show},
+    {"mailbox deliver", "Deliver a message from standard input", deliver_args, PSTN_CHANGES, 0,
+     command_deliver},
+    {"mailbox import", "Import an mbox, a Maildir or a directory of messages; can be repeated",
+     import_args, PSTN_CHANGES, 0, command_import},
+    {"mailbox fetch", "Write one message to standard output", fetch_args, 0, 0, command_fetch},
+    {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
+    {"storage check", "Compare index and segments, verify every checksum; changes nothing", no_args,
+     0, 0, command_check},
+    {"storage rebuild-index", "Make the index anew from the segments at the next start", no_args,
+     PSTN_CHANGES, 0, command_rebuild},
+    {0},
+};
+
+const struct pstn_commands commands_table = {
+    .size = sizeof(struct pstn_commands),
+    .command_size = sizeof(struct pstn_command),
+    .arg_size = sizeof(struct pstn_arg),
+    .rows = rows,
+};

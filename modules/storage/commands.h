@@ -1,0 +1,28 @@
+/*
+ * commands.h - what posternctl can ask of the store; the parts of it that are files of their own.
+ */
+#ifndef STORAGE_COMMANDS_H
+#define STORAGE_COMMANDS_H
+
+#include <postern/commands.h>
+#include <postern/directory.h>
+
+struct store;
+
+extern const struct pstn_commands commands_table;
+
+/* The account of argument "user"; false: the call has failed with a sentence. */
+bool command_account(struct store *, struct pstn_call *, struct pstn_account *);
+/* Option "folder", INBOX by default; NULL: failed. */
+const char *command_folder(struct store *, struct pstn_call *);
+/* A status as the end of a sentence. */
+const char *command_reason(int status);
+
+void command_import(void *inst, struct pstn_call *);
+void command_check(void *inst, struct pstn_call *);
+void command_status(void *inst, struct pstn_call *);
+void command_rebuild(void *inst, struct pstn_call *);
+void command_list(void *inst, struct pstn_call *);
+void command_show(void *inst, struct pstn_call *);
+
+#endif

@@ -1,0 +1,304 @@
+/*
+ * commit.c - the queue of changes and who leads. What a leader does is in group.c.
+ */
+#include "commit.h"
+
+#include "group.h"
+#include "store.h"
+
+#define FLAGS_AT_ONCE 64
+
+struct commit_waiter {
+	pthread_cond_t told;
+	uint32_t left;
+	bool lead;
+};
+
+int commit_init(struct commit *c)
+{
+	if (pthread_mutex_init(&c->mutex, NULL) != 0)
+		return -1;
+	if (pthread_mutex_init(&c->log, NULL) != 0) {
+		pthread_mutex_destroy(&c->mutex);
+		return -1;
+	}
+	return 0;
+}
+
+void commit_clear(struct commit *c)
+{
+	pthread_mutex_destroy(&c->log);
+	pthread_mutex_destroy(&c->mutex);
+}
+
+/* ---- the queue; with the mutex held ---- */
+
+static void append(struct commit *c, struct pending *p)
+{
+	p->next = NULL;
+	if (c->last)
+		c->last->next = p;
+	else
+		c->first = p;
+	c->last = p;
+}
+
+static bool fits(const struct pending *p, unsigned taken, uint64_t octets, bool large)
+{
+	if (taken == COMMIT_GROUP_MAX)
+		return false;
+	if (p->kind != PENDING_DELIVER)
+		return true;
+	/* A large message has its own segment; which ones are being written is kept for one only. */
+	if (p->deliver.large)
+		return !large;
+	return taken == 0 || octets + p->deliver.record.body_length <= COMMIT_GROUP_OCTETS;
+}
+
+static struct pending *take_group(struct commit *c)
+{
+	struct pending *group = c->first, **end = &c->first;
+	uint64_t octets = 0;
+	bool large = false;
+
+	for (unsigned taken = 0; *end && fits(*end, taken, octets, large); taken++) {
+		if ((*end)->kind == PENDING_DELIVER) {
+			large |= (*end)->deliver.large != NULL;
+			octets += (*end)->deliver.record.body_length;
+		}
+		end = &(*end)->next;
+	}
+	c->first = *end;
+	*end = NULL;
+	if (!c->first)
+		c->last = NULL;
+	return group;
+}
+
+/* ---- telling ---- */
+
+static void tell_waiter(struct commit *c, struct commit_waiter *w)
+{
+	pthread_mutex_lock(&c->mutex);
+	if (--w->left == 0)
+		pthread_cond_signal(&w->told);
+	pthread_mutex_unlock(&c->mutex);
+}
+
+static void tell(struct store *st, struct pending *group)
+{
+	while (group) {
+		struct pending *p = group;
+
+		group = p->next;
+		/* Whoever is told may free the pending at once. */
+		if (p->op)
+			st->host->post(p->op, p->status);
+		else if (p->waiter)
+			tell_waiter(&st->commit, p->waiter);
+		else if (p->owned)
+			store_free(st, p);
+	}
+}
+
+/* ---- leading; called and left with the mutex held ---- */
+
+static void lead(struct store *st)
+{
+	struct commit *c = &st->commit;
+	struct pending *group = take_group(c);
+
+	pthread_mutex_unlock(&c->mutex);
+	group_run(st, group);
+	tell(st, group);
+	pthread_mutex_lock(&c->mutex);
+}
+
+static int lead_work(void *arg)
+{
+	struct store *st = arg;
+	struct commit *c = &st->commit;
+
+	pthread_mutex_lock(&c->mutex);
+	c->called = false;
+	if (!c->leading) {
+		c->leading = true;
+		while (c->first)
+			lead(st);
+		c->leading = false;
+	}
+	pthread_mutex_unlock(&c->mutex);
+	if (atomic_load(&c->since_checkpoint) >= CHECKPOINT_GROUPS)
+		store_checkpoint_soon(st);
+	return PSTN_OK;
+}
+
+static void lead_done(void *arg, int status)
+{
+	(void)arg;
+	(void)status;
+}
+
+/* The job never ran: the queue waits for the next one who leads, at the latest for the stop. */
+static void lead_orphan(void *arg)
+{
+	struct store *st = arg;
+
+	pthread_mutex_lock(&st->commit.mutex);
+	st->commit.called = false;
+	pthread_mutex_unlock(&st->commit.mutex);
+}
+
+static bool lead_by_job(struct store *st)
+{
+	return st->host->job(st->self, NULL, lead_work, lead_done, lead_orphan, st) != NULL;
+}
+
+/* ---- blocking ---- */
+
+static void pass_on(struct store *st)
+{
+	struct commit *c = &st->commit;
+	bool call;
+
+	if (c->first && c->first->waiter) {
+		c->first->waiter->lead = true;
+		pthread_cond_signal(&c->first->waiter->told);
+		return;
+	}
+	c->leading = false;
+	call = c->first && !c->called;
+	c->called |= call;
+	if (!call)
+		return;
+	pthread_mutex_unlock(&c->mutex);
+	if (!lead_by_job(st))
+		lead_work(st);
+	pthread_mutex_lock(&c->mutex);
+}
+
+void commit_wait(struct store *st, struct pending *list)
+{
+	struct commit *c = &st->commit;
+	struct commit_waiter w = {.left = 0};
+	struct pending *p, *next;
+
+	pthread_cond_init(&w.told, NULL);
+	pthread_mutex_lock(&c->mutex);
+	for (p = list; p; p = next) {
+		next = p->next;
+		p->waiter = &w;
+		append(c, p);
+		w.left++;
+	}
+	if (!c->leading)
+		c->leading = w.lead = true;
+	while (w.left > 0) {
+		if (w.lead)
+			lead(st);
+		else
+			pthread_cond_wait(&w.told, &c->mutex);
+	}
+	if (w.lead)
+		pass_on(st);
+	pthread_mutex_unlock(&c->mutex);
+	pthread_cond_destroy(&w.told);
+	if (atomic_load(&c->since_checkpoint) >= CHECKPOINT_GROUPS)
+		store_checkpoint_soon(st);
+}
+
+void commit_flush(struct store *st)
+{
+	struct commit *c = &st->commit;
+
+	pthread_mutex_lock(&c->mutex);
+	if (!c->leading) {
+		c->leading = true;
+		while (c->first)
+			lead(st);
+		c->leading = false;
+	}
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* ---- not blocking ---- */
+
+/* Nobody can lead: what waits is told so. */
+static void give_up(struct store *st)
+{
+	struct commit *c = &st->commit;
+	struct pending *all;
+
+	pthread_mutex_lock(&c->mutex);
+	all = c->first;
+	c->first = c->last = NULL;
+	c->called = false;
+	pthread_mutex_unlock(&c->mutex);
+	for (struct pending *p = all; p; p = p->next)
+		p->status = PSTN_E_TEMPORARY;
+	tell(st, all);
+}
+
+/* Queues p; true: somebody has to be called to lead. */
+static bool enqueue(struct commit *c, struct pending *p)
+{
+	bool call;
+
+	pthread_mutex_lock(&c->mutex);
+	append(c, p);
+	call = !c->leading && !c->called;
+	c->called |= call;
+	pthread_mutex_unlock(&c->mutex);
+	return call;
+}
+
+void commit_submit(struct store *st, struct pending *p)
+{
+	if (enqueue(&st->commit, p) && !lead_by_job(st))
+		give_up(st);
+}
+
+static bool join_last(struct commit *c, uint64_t account, uint32_t folder, struct flag_change f)
+{
+	struct pending *p = c->last;
+
+	if (!p || p->kind != PENDING_FLAGS || !p->owned || p->account != account ||
+	    p->folder != folder || p->flags.count == p->flags.room)
+		return false;
+	p->flags.changes[p->flags.count++] = f;
+	return true;
+}
+
+static struct pending *new_flags(struct store *st, uint64_t account, uint32_t folder)
+{
+	struct pending *p = store_alloc(st, sizeof(*p) + FLAGS_AT_ONCE * sizeof(struct flag_change));
+
+	if (!p)
+		return NULL;
+	p->kind = PENDING_FLAGS;
+	p->account = account;
+	p->folder = folder;
+	p->owned = true;
+	p->flags.changes = (struct flag_change *)(p + 1);
+	p->flags.room = FLAGS_AT_ONCE;
+	return p;
+}
+
+void commit_flag(struct store *st, uint64_t account, uint32_t folder, struct flag_change f)
+{
+	struct commit *c = &st->commit;
+	struct pending *p;
+	bool joined;
+
+	pthread_mutex_lock(&c->mutex);
+	joined = join_last(c, account, folder, f);
+	pthread_mutex_unlock(&c->mutex);
+	if (joined)
+		return;
+	p = new_flags(st, account, folder);
+	if (!p)
+		return;
+	p->flags.changes[p->flags.count++] = f;
+	if (enqueue(c, p) && !lead_by_job(st))
+		give_up(st);
+}

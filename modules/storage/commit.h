@@ -1,0 +1,86 @@
+/*
+ * commit.h - changes wait here, and whoever waits at the same moment shares one sync.
+ *
+ * One thread at a time leads: it takes what waits, gives uids and change numbers under the index's
+ * write lock, writes the records, syncs, commits the index, and tells everybody. A job leads for
+ * those who do not block; a blocking caller leads itself, or is called to when the leader is done.
+ */
+#ifndef STORAGE_COMMIT_H
+#define STORAGE_COMMIT_H
+
+#include "apply.h"
+
+#include <postern/module.h>
+
+#include <pthread.h>
+
+struct store;
+struct segment;
+
+#define CHECKPOINT_GROUPS 512                     /* committed until the next checkpoint */
+#define COMMIT_GROUP_MAX 512                      /* changes in a group */
+#define COMMIT_GROUP_OCTETS ((uint64_t)16 << 20)  /* and octets of messages */
+
+enum pending_kind { PENDING_DELIVER, PENDING_EXPUNGE, PENDING_FLAGS, PENDING_FORGET };
+
+struct flag_change {
+	uint32_t uid, add, remove;
+};
+
+struct commit_waiter;
+
+struct pending {
+	struct pending *next;
+	enum pending_kind kind;
+	uint64_t account;
+	uint32_t folder; /* not for a delivery, which has the name */
+	union {
+		struct {
+			const char *account_name, *folder_name;
+			struct record record; /* what the deliverer knows is filled in */
+			const void *body;
+			const uint32_t *dots;
+			struct segment *large; /* the text is there already; NULL: in body */
+			bool named; /* the record has its unique id already */
+		} deliver;
+		struct {
+			const struct uid_range *ranges;
+			uint32_t count;
+		} expunge;
+		struct {
+			struct flag_change *changes;
+			uint32_t count, room;
+		} flags;
+	};
+	int status; /* the result; a delivery's uid and uidl are in its record */
+	struct pstn_op *op;           /* posted when done, or */
+	struct commit_waiter *waiter; /* told, or */
+	bool owned;                   /* freed */
+};
+
+struct commit {
+	pthread_mutex_t mutex;
+	struct pending *first, *last;
+	bool leading; /* somebody is */
+	bool called;  /* a job that will is on its way */
+	/* the leader's own */
+	pthread_mutex_t log; /* guards the store's log segment against priming */
+	uint64_t last_sequence;
+	_Atomic unsigned since_checkpoint;
+	bool broken;     /* a group that failed could not be taken back: nothing more is written */
+	bool told_full;  /* the log has heard that the disk is full */
+};
+
+int commit_init(struct commit *);
+void commit_clear(struct commit *);
+
+/* Blocks until each of the list (linked by next) is done. Not on a reactor. */
+void commit_wait(struct store *, struct pending *list);
+/* op is set: it will be posted. */
+void commit_submit(struct store *, struct pending *);
+/* Nobody waits. */
+void commit_flag(struct store *, uint64_t account, uint32_t folder, struct flag_change);
+/* Blocks until nothing waits; for stopping. */
+void commit_flush(struct store *);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * fetch.c - a message's text from its segment. Small ones are read with their record's head and
+ * checked against all checksums; of large ones the head and the dots are checked, and the text is
+ * handed out as a part of the file.
+ */
+#include "fetch.h"
+
+#include "bytes.h"
+#include "store.h"
+#include "view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define READ_AHEAD ((size_t)1 << 20)
+
+struct fetched { /* what a content holds until it is released; the octets follow */
+	struct store *store;
+	struct file *file;
+	_Alignas(16) unsigned char bytes[];
+};
+
+struct fetching {
+	struct store *store;
+	const struct fetch_key *key;
+	const struct message_row *row;
+	struct file *file;
+	struct fetched *got;
+	uint32_t head;
+	uint64_t tail;
+	bool may_block;
+};
+
+static void release(void *ref)
+{
+	struct fetched *f = ref;
+
+	if (f->file)
+		file_release(f->file);
+	store_free(f->store, f);
+}
+
+/* ---- reading ---- */
+
+static int damaged(const struct fetching *f, const char *what)
+{
+	struct store *st = f->store;
+	char name[SEGMENT_NAME];
+
+	segment_name(name, f->row->segment);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_ERROR, "message-damaged",
+	                         PSTN_U("account", f->key->account),
+	                         PSTN_U("folder", f->key->folder), PSTN_U("uid", f->key->uid),
+	                         PSTN_S("segment", name), PSTN_U("offset", f->row->offset),
+	                         PSTN_S("what", what)));
+	st->host->count(st->self, METRIC_DAMAGED, 1);
+	return PSTN_E_DAMAGED;
+}
+
+/* All n octets, or VIEW_COLD if some are not in memory and it may not wait. */
+static int read_all(const struct fetching *f, void *to, size_t n, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		struct iovec v = {(char *)to + done, n - done};
+		ssize_t got = f->may_block
+		                  ? preadv(f->file->fd, &v, 1, (off_t)(at + done))
+		                  : preadv2(f->file->fd, &v, 1, (off_t)(at + done), RWF_NOWAIT);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && !f->may_block && (errno == EAGAIN || errno == EOPNOTSUPP))
+			return VIEW_COLD;
+		if (got < 0)
+			return PSTN_E_TEMPORARY;
+		if (got == 0)
+			return damaged(f, "the segment ends before the message does");
+		done += (size_t)got;
+	}
+	return PSTN_OK;
+}
+
+/* The record is the one the index means. */
+static int check_head(const struct fetching *f, const unsigned char *bytes, struct record *r)
+{
+	if (record_decode(r, bytes, f->head, f->file->seed, f->row->offset) != RECORD_OK)
+		return damaged(f, "the record's head fails its checksum");
+	if (r->type != RECORD_MESSAGE || r->account != f->key->account ||
+	    r->folder != f->key->folder || r->uid != f->key->uid || r->octets != f->row->octets ||
+	    r->count != f->row->dots || r->head_length != f->head)
+		return damaged(f, "the record is another one than the index says");
+	return PSTN_OK;
+}
+
+/* Dots as the core wants them: native, ascending, inside the text. */
+static int check_dots(const struct fetching *f, unsigned char *tail, const struct record *r)
+{
+	uint32_t *dots = (uint32_t *)(void *)tail;
+	uint64_t least = 0;
+
+	if (f->tail && record_sum(tail, f->tail, f->file->seed) != r->tail_sum)
+		return damaged(f, "the positions of dots fail their checksum");
+	for (uint32_t i = 0; i < r->count; i++) {
+		dots[i] = get32(tail + (size_t)i * 4);
+		if (dots[i] < least || dots[i] >= r->octets)
+			return damaged(f, "the positions of dots make no sense");
+		least = (uint64_t)dots[i] + 1;
+	}
+	return PSTN_OK;
+}
+
+static void fill_content(const struct fetching *f, const struct record *r, struct pstn_content *out)
+{
+	*out = (struct pstn_content){
+	    .size = sizeof(*out),
+	    .fd = f->file->fd,
+	    .offset = f->row->offset + f->head,
+	    .length = r->octets,
+	    .ndots = r->count,
+	    .header_length = (uint32_t)r->header_octets,
+	    .release = release,
+	    .ref = f->got,
+	};
+}
+
+/* ---- small texts ---- */
+
+static int fetch_copy(struct fetching *f, struct pstn_content *out)
+{
+	uint64_t body = ALIGN8(f->row->octets);
+	unsigned char *text = f->got->bytes + f->head;
+	struct record r;
+	int status =
+	    read_all(f, f->got->bytes, (size_t)(f->head + body + f->tail), f->row->offset);
+
+	if (status == PSTN_OK)
+		status = check_head(f, f->got->bytes, &r);
+	if (status == PSTN_OK && record_sum(text, r.octets, f->file->seed) != r.body_sum)
+		status = damaged(f, "the text fails its checksum");
+	if (status == PSTN_OK)
+		status = check_dots(f, text + body, &r);
+	if (status != PSTN_OK)
+		return status;
+	fill_content(f, &r, out);
+	out->bytes = (const char *)text;
+	out->offset = 0;
+	out->fd = -1;
+	out->dots = (const uint32_t *)(void *)(text + body);
+	/* The octets stand in memory; the file is not needed any more. */
+	file_release(f->file);
+	f->got->file = NULL;
+	return PSTN_OK;
+}
+
+/* ---- large ones ---- */
+
+static int fetch_part(struct fetching *f, struct pstn_content *out)
+{
+	unsigned char *tail = f->got->bytes + RECORD_HEAD_MAX;
+	uint64_t text = f->row->offset + f->head, end = text + f->row->octets;
+	struct record r;
+	char last;
+	int status = read_all(f, f->got->bytes, f->head, f->row->offset);
+
+	if (status == PSTN_OK)
+		status = check_head(f, f->got->bytes, &r);
+	if (status == PSTN_OK)
+		status = read_all(f, tail, (size_t)f->tail, text + ALIGN8(f->row->octets));
+	if (status == PSTN_OK)
+		status = check_dots(f, tail, &r);
+	/* The file is as long as the text; whether the begin is in memory tells for the rest. */
+	if (status == PSTN_OK)
+		status = read_all(f, &last, 1, end - 1);
+	if (status != PSTN_OK)
+		return status;
+	if (f->may_block)
+		readahead(f->file->fd, (off_t)text, READ_AHEAD);
+	fill_content(f, &r, out);
+	out->dots = (const uint32_t *)(void *)tail;
+	return PSTN_OK;
+}
+
+/* ---- either ---- */
+
+static uint32_t head_of(const struct message_row *row)
+{
+	return (uint32_t)(RECORD_MESSAGE_HEAD + ALIGN8(strlen(row->uidl)));
+}
+
+static int begin(struct fetching *f, bool copy)
+{
+	uint64_t room = copy ? f->head + ALIGN8(f->row->octets) + f->tail
+	                     : RECORD_HEAD_MAX + f->tail;
+	int status;
+
+	f->file = files_get(f->store, f->row->segment, f->may_block, &status);
+	if (!f->file)
+		return status == PSTN_E_DAMAGED ? damaged(f, "its segment cannot be used") : status;
+	f->got = store_alloc(f->store, sizeof(*f->got) + room);
+	if (!f->got) {
+		file_release(f->file);
+		return PSTN_E_NO_MEMORY;
+	}
+	f->got->store = f->store;
+	f->got->file = f->file;
+	return PSTN_OK;
+}
+
+int fetch(struct store *st, const struct fetch_key *key, const struct message_row *row,
+          bool may_block, struct pstn_content *out)
+{
+	struct fetching f = {.store = st,
+	                     .key = key,
+	                     .row = row,
+	                     .head = head_of(row),
+	                     .tail = (uint64_t)row->dots * 4,
+	                     .may_block = may_block};
+	bool copy = row->octets <= FETCH_COPY_MAX;
+	int status;
+
+	if (row->dots > row->octets || row->octets > RECORD_BODY_MAX)
+		return damaged(&f, "the index's row makes no sense");
+	status = begin(&f, copy);
+	if (status != PSTN_OK)
+		return status;
+	status = copy ? fetch_copy(&f, out) : fetch_part(&f, out);
+	if (status != PSTN_OK)
+		release(f.got);
+	else
+		st->host->count(st->self, METRIC_READ_OCTETS, (int64_t)row->octets);
+	return status;
+}

@@ -1,0 +1,35 @@
+/*
+ * files.h - open segments to read from: a bounded number of descriptors, shared and counted.
+ */
+#ifndef STORAGE_FILES_H
+#define STORAGE_FILES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FILES_MAX 128
+
+struct store;
+
+struct file {
+	struct store *store;
+	int fd;
+	uint32_t id;
+	uint64_t seed;
+	atomic_uint refs;
+};
+
+struct files {
+	pthread_mutex_t mutex;
+	struct file *slots[FILES_MAX]; /* by id modulo; each holds a reference */
+};
+
+int files_init(struct files *);
+void files_clear(struct files *);
+/* A reference to the segment's file; NULL and *status. Without may_block only what is open. */
+struct file *files_get(struct store *, uint32_t id, bool may_block, int *status);
+void file_release(struct file *);
+
+#endif

@@ -1,0 +1,480 @@
+/*
+ * group.c - one group of changes becomes durable.
+ *
+ * The order, on which recovery relies (docs/storage-format.md says why):
+ *   1. take the index's write lock; nobody else of any process gives out uids now
+ *   2. say in the lock file which segment is being written
+ *   3. write the records, sync the segment
+ *   4. commit the index, clear what 2 said; now everybody is told
+ * If anything fails, the segment is cut back to where it was, durably, before the next group.
+ */
+#include "group.h"
+
+#include "batch.h"
+#include "bytes.h"
+#include "prepare.h"
+#include "store.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GROUP_TRIES 4
+
+struct group {
+	struct store *store;
+	struct pending *first;
+	struct apply apply;
+	struct batch batch;
+	struct segment *large; /* at most one */
+	bool deliveries;       /* there is one that was not refused */
+};
+
+static uint64_t microseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- the segment this process appends to ---- */
+
+struct segment_choice {
+	uint32_t id;
+	uint64_t end;
+};
+
+static unsigned list_choices(struct store *st, MDB_txn *txn, struct segment_choice *choices,
+                             unsigned max)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	unsigned n = 0;
+
+	if (mdb_cursor_open(txn, st->index.segments, &c) != 0)
+		return 0;
+	for (MDB_cursor_op op = MDB_LAST; n < max; op = MDB_PREV) {
+		struct segment_row row;
+		uint32_t id;
+
+		if (mdb_cursor_get(c, &k, &v, op) != 0 || k.mv_size != 4)
+			break;
+		id = get32be(k.mv_data);
+		if (segment_row_get(&row, id, v.mv_data, v.mv_size) && row.kind == SEGMENT_LOG &&
+		    !(row.flags & SEGMENT_SEALED) && row.end < st->options.segment_size)
+			choices[n++] = (struct segment_choice){id, row.end};
+	}
+	mdb_cursor_close(c);
+	return n;
+}
+
+/* The newest segment that nobody writes and that has room. */
+static int resume_some(struct store *st)
+{
+	struct segment_choice choices[16];
+	MDB_txn *txn;
+	unsigned n;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	n = list_choices(st, txn, choices, 16);
+	index_read_end(&st->index, txn);
+	for (unsigned i = 0; i < n; i++) {
+		if (segment_resume(st, choices[i].id, choices[i].end, &st->log) == PSTN_OK)
+			return PSTN_OK;
+	}
+	return PSTN_E_NOT_FOUND;
+}
+
+int group_log_segment(struct store *st)
+{
+	struct segment s = {.fd = -1};
+	int status;
+
+	if (st->log.fd >= 0)
+		return PSTN_OK;
+	pthread_mutex_lock(&st->commit.log);
+	status = resume_some(st);
+	if (status != PSTN_OK) {
+		status = segment_create(st, SEGMENT_LOG, &s);
+		st->log = s;
+	}
+	pthread_mutex_unlock(&st->commit.log);
+	return status;
+}
+
+/* A full segment is sealed and another one begun. On a full disk the old one serves on. */
+static int roll(struct store *st, struct apply *a)
+{
+	struct segment next;
+	struct segment_row *row;
+	int rc, status;
+
+	if (st->log.end < st->options.segment_size)
+		return PSTN_OK;
+	status = segment_create(st, SEGMENT_LOG, &next);
+	if (status != PSTN_OK)
+		return status == PSTN_E_FULL ? PSTN_OK : status;
+	rc = apply_segment(a, st->log.id, &row);
+	if (rc != 0) {
+		segment_discard(st, &next);
+		return index_status(rc);
+	}
+	row->flags |= SEGMENT_SEALED;
+	pthread_mutex_lock(&st->commit.log);
+	segment_close(&st->log, false);
+	st->log = next;
+	pthread_mutex_unlock(&st->commit.log);
+	return PSTN_OK;
+}
+
+/* ---- what another process left ---- */
+
+static int cut_log(struct store *st, struct apply *a, uint32_t id)
+{
+	struct segment_row *row;
+	struct segment dead;
+	int rc = apply_segment(a, id, &row), status;
+
+	if (rc != 0)
+		return index_status(rc);
+	status = segment_resume(st, id, row->end, &dead);
+	if (status == PSTN_E_NOT_FOUND)
+		return PSTN_OK;
+	if (status == PSTN_OK) {
+		status = segment_cut(&dead, row->end) == 0 ? PSTN_OK : PSTN_E_TEMPORARY;
+		segment_close(&dead, false);
+	}
+	return status;
+}
+
+static int drop_large(struct store *st, struct apply *a, uint32_t id)
+{
+	struct segment_row known;
+	char name[SEGMENT_NAME];
+	int rc = index_segment(a->index, a->txn, id, &known);
+
+	if (rc != MDB_NOTFOUND)
+		return index_status(rc);
+	segment_name(name, id);
+	if ((unlinkat(st->segment_dir, name, 0) != 0 && errno != ENOENT) ||
+	    fsync(st->segment_dir) != 0)
+		return PSTN_E_TEMPORARY;
+	return PSTN_OK;
+}
+
+/* Whatever is behind what the index knows was not acknowledged, and its uids will be given again:
+ * it must be gone, durably, before this process writes. */
+int group_heal(struct store *st, struct apply *a)
+{
+	uint32_t id = (uint32_t)atomic_load(&st->shared->inflight);
+	uint32_t large = (uint32_t)atomic_load(&st->shared->inflight_large);
+	int status = PSTN_OK;
+
+	if ((id == 0 && large == 0) || id == st->log.id)
+		return PSTN_OK;
+	if (id)
+		status = cut_log(st, a, id);
+	/* Its owner lives and has just committed: it clears the page itself. */
+	if (status == PSTN_E_BUSY)
+		return PSTN_OK;
+	if (status == PSTN_OK && large)
+		status = drop_large(st, a, large);
+	if (status == PSTN_OK) {
+		atomic_store(&st->shared->inflight, 0);
+		atomic_store(&st->shared->inflight_large, 0);
+	}
+	return status;
+}
+
+/* ---- writing ---- */
+
+static int write_large(struct group *g)
+{
+	struct store *st = g->store;
+
+	for (struct pending *p = g->first; p; p = p->next) {
+		unsigned char head[RECORD_HEAD_MAX];
+		struct record *r;
+		struct iovec v;
+		int rc;
+
+		if (p->kind != PENDING_DELIVER || !p->deliver.large || p->status != PSTN_OK)
+			continue;
+		r = &p->deliver.record;
+		record_encode(r, p->deliver.large->seed, SEGMENT_HEAD, head);
+		v = (struct iovec){head, r->head_length};
+		rc = segment_write(p->deliver.large, &v, 1, SEGMENT_HEAD);
+		if (rc == 0 && st->options.durability == DURABILITY_FULL)
+			rc = segment_sync(p->deliver.large);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int write_records(struct group *g)
+{
+	struct store *st = g->store;
+	uint64_t begun = microseconds();
+	int rc;
+
+	pthread_mutex_lock(&st->commit.log);
+	st->log.busy = st->log.end + g->batch.length;
+	pthread_mutex_unlock(&st->commit.log);
+	rc = segment_write(&st->log, g->batch.vectors, g->batch.used, st->log.end);
+	if (rc == 0 && st->options.durability == DURABILITY_FULL)
+		rc = segment_sync(&st->log);
+	if (rc == 0)
+		rc = write_large(g);
+	st->host->count(st->self, METRIC_SYNC_TIME, (int64_t)(microseconds() - begun));
+	return rc;
+}
+
+/* Back to before the group. If even that fails, records that nobody was told of could come back
+ * with uids given twice: then nothing more is written until the store is opened anew. */
+static void take_back(struct group *g)
+{
+	struct store *st = g->store;
+	int rc;
+
+	pthread_mutex_lock(&st->commit.log);
+	rc = segment_cut(&st->log, st->log.end);
+	pthread_mutex_unlock(&st->commit.log);
+	if (rc == 0 && g->large) {
+		unsigned char none[RECORD_HEAD] = {0};
+		struct iovec v = {none, sizeof(none)};
+
+		rc = segment_write(g->large, &v, 1, SEGMENT_HEAD);
+		if (rc == 0)
+			rc = segment_sync(g->large);
+	}
+	if (rc == 0)
+		return;
+	st->commit.broken = true;
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
+	                         PSTN_S("error", index_error(rc)), PSTN_U("segment", st->log.id),
+	                         PSTN_S("hint", "A write failed and could not be taken back. Nothing "
+	                                        "is accepted until the disk works and the server "
+	                                        "is restarted; reading goes on.")));
+}
+
+static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, uint64_t end,
+                        bool sealed)
+{
+	struct segment_row *row;
+	int rc = apply_segment(&g->apply, id, &row);
+
+	if (rc != 0)
+		return rc;
+	row->kind = kind;
+	row->end = end;
+	if (sealed)
+		row->flags |= SEGMENT_SEALED;
+	row->other = end - SEGMENT_HEAD - row->live - row->dead;
+	return 0;
+}
+
+static int note_segments(struct group *g)
+{
+	struct store *st = g->store;
+	int rc = note_segment(g, st->log.id, SEGMENT_LOG, st->log.end + g->batch.length, false);
+
+	if (rc == 0 && g->large)
+		rc = note_segment(g, g->large->id, SEGMENT_LARGE, g->large->end, true);
+	return rc;
+}
+
+/* From the records in memory to a committed index; the transaction is over either way. */
+static int make_durable(struct group *g)
+{
+	struct store *st = g->store;
+	int rc;
+
+	atomic_store(&st->shared->inflight_large, g->large ? g->large->id : 0);
+	atomic_store(&st->shared->inflight, st->log.id);
+	rc = write_records(g);
+	if (rc == 0)
+		rc = note_segments(g);
+	if (rc != 0) {
+		/* Still under the write lock. */
+		take_back(g);
+		apply_abort(&g->apply);
+	} else {
+		rc = apply_end(&g->apply);
+		if (rc != 0)
+			take_back(g);
+		else
+			st->log.end += g->batch.length;
+	}
+	if (!st->commit.broken) {
+		atomic_store(&st->shared->inflight, 0);
+		atomic_store(&st->shared->inflight_large, 0);
+	}
+	return rc;
+}
+
+/* ---- a group ---- */
+
+/* Gives each change its numbers and its record. 0, or what makes the whole group fail. */
+static int prepare_all(struct group *g)
+{
+	for (struct pending *p = g->first; p; p = p->next) {
+		int rc;
+
+		if (p->status == PSTN_E_FULL && p->kind == PENDING_DELIVER)
+			continue;
+		p->status = PSTN_OK;
+		rc = prepare(&g->apply, &g->batch, g->store->log.id, p);
+		if (rc != 0)
+			return rc;
+		if (p->kind != PENDING_DELIVER || p->status != PSTN_OK)
+			continue;
+		g->deliveries = true;
+		if (p->deliver.large)
+			g->large = p->deliver.large;
+	}
+	return 0;
+}
+
+static int begin(struct group *g)
+{
+	struct store *st = g->store;
+	int status, rc = apply_begin(&g->apply, &st->index);
+
+	if (rc != 0)
+		return rc;
+	status = group_heal(st, &g->apply);
+	if (status == PSTN_OK)
+		status = roll(st, &g->apply);
+	if (status != PSTN_OK) {
+		apply_abort(&g->apply);
+		return status == PSTN_E_FULL ? ENOSPC : EIO;
+	}
+	if (g->apply.state.sequence < st->commit.last_sequence)
+		g->apply.state.sequence = st->commit.last_sequence;
+	st->commit.last_sequence = ++g->apply.state.sequence;
+	return 0;
+}
+
+static int try_group(struct group *g)
+{
+	struct store *st = g->store;
+	int rc, status = group_log_segment(st);
+
+	if (status != PSTN_OK)
+		return status == PSTN_E_FULL ? ENOSPC : EIO;
+	rc = begin(g);
+	if (rc != 0)
+		return rc;
+	g->deliveries = false;
+	g->large = NULL;
+	batch_begin(&g->batch, st, st->log.end, st->log.seed, st->commit.last_sequence);
+	rc = prepare_all(g);
+	if (rc != 0 || (g->batch.records == 0 && !g->large)) {
+		apply_abort(&g->apply);
+	} else {
+		pthread_mutex_lock(&st->commit.log);
+		status = segment_room(&st->log, g->batch.length, !g->deliveries);
+		pthread_mutex_unlock(&st->commit.log);
+		if (status == PSTN_OK) {
+			rc = make_durable(g);
+		} else {
+			apply_abort(&g->apply);
+			rc = status == PSTN_E_FULL ? ENOSPC : EIO;
+		}
+	}
+	batch_end(&g->batch);
+	return rc;
+}
+
+/* On a full disk deliveries are refused first, so that deletions can go on. */
+static bool refuse_deliveries(struct pending *group)
+{
+	bool any = false;
+
+	for (struct pending *p = group; p; p = p->next) {
+		if (p->kind == PENDING_DELIVER && p->status == PSTN_OK) {
+			p->status = PSTN_E_FULL;
+			any = true;
+		}
+	}
+	return any;
+}
+
+static void tell_failure(struct store *st, int rc)
+{
+	bool full = index_status(rc) == PSTN_E_FULL;
+
+	if (full && st->commit.told_full)
+		return;
+	st->commit.told_full = full;
+	st->host->log(PSTN_EVENT(st->self, NULL, full ? PSTN_CRITICAL : PSTN_ERROR,
+	                         full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
+	                         PSTN_S("error", index_error(rc)),
+	                         PSTN_S("hint", full ? "Mail is refused until there is space; "
+	                                               "deletions go on."
+	                                             : "Nothing of this group was acknowledged.")));
+}
+
+static int run(struct group *g)
+{
+	struct store *st = g->store;
+	int rc = EIO;
+
+	for (int tries = 0; tries < GROUP_TRIES && !st->commit.broken; tries++) {
+		rc = try_group(g);
+		if (rc == MDB_MAP_FULL) {
+			rc = index_grow(&st->index);
+			if (rc == 0)
+				continue;
+		}
+		if (rc == 0)
+			break;
+		tell_failure(st, rc);
+		if (index_status(rc) != PSTN_E_FULL || !refuse_deliveries(g->first))
+			break;
+	}
+	return rc;
+}
+
+static void count(struct store *st, const struct pending *group)
+{
+	int64_t delivered = 0, octets = 0, all = 0, refused = 0;
+
+	for (const struct pending *p = group; p; p = p->next) {
+		all++;
+		refused += p->status == PSTN_E_FULL;
+		if (p->kind == PENDING_DELIVER && p->status == PSTN_OK) {
+			delivered++;
+			octets += (int64_t)p->deliver.record.octets;
+		}
+	}
+	st->host->count(st->self, METRIC_GROUPS, 1);
+	st->host->count(st->self, METRIC_GROUPED, all);
+	st->host->count(st->self, METRIC_DELIVERED, delivered);
+	st->host->count(st->self, METRIC_DELIVERED_OCTETS, octets);
+	if (refused)
+		st->host->count(st->self, METRIC_REFUSED_FULL, refused);
+}
+
+void group_run(struct store *st, struct pending *group)
+{
+	struct group g = {.store = st, .first = group};
+	int rc;
+
+	for (struct pending *p = group; p; p = p->next)
+		p->status = PSTN_OK;
+	rc = run(&g);
+	for (struct pending *p = group; rc != 0 && p; p = p->next) {
+		if (p->status == PSTN_OK)
+			p->status = index_status(rc) < 0 ? index_status(rc) : PSTN_E_TEMPORARY;
+	}
+	if (rc == 0 && g.deliveries)
+		st->commit.told_full = false;
+	atomic_fetch_add(&st->commit.since_checkpoint, 1);
+	count(st, group);
+	store_prime_soon(st);
+}

@@ -1,0 +1,381 @@
+/*
+ * home.c - a store's directory.
+ */
+#include "home.h"
+
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHARED_SIZE 4096
+#define LOCK_WAIT_MS 15000
+#define UUID_TEXT 32
+
+static int say(const struct store *st, char *err, size_t n, const char *name, const char *what)
+{
+	snprintf(err, n, "%s/%s: %s", st->path, name, what);
+	return -1;
+}
+
+/* ---- directories ---- */
+
+static int make_directory(const struct store *st, const char *name, char *err, size_t n)
+{
+	if (mkdirat(st->dir, name, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return say(st, err, n, name, strerror(errno));
+}
+
+static int find_path(struct store *st, char *err, size_t n)
+{
+	const char *state = st->host->directory(st->self, PSTN_DIR_STATE);
+	int length;
+
+	if (st->options.path && *st->options.path)
+		length = snprintf(st->path, sizeof(st->path), "%s", st->options.path);
+	else
+		length = snprintf(st->path, sizeof(st->path), "%s/%s", state, st->host->name(st->self));
+	/* Names are put behind it later. */
+	if (length > 0 && (size_t)length < sizeof(st->path) - 64)
+		return 0;
+	snprintf(err, n, "the path of the store is too long");
+	return -1;
+}
+
+int home_open(struct store *st, char *err, size_t n)
+{
+	if (find_path(st, err, n) != 0)
+		return -1;
+	if (mkdir(st->path, 0700) != 0 && errno != EEXIST) {
+		snprintf(err, n, "%s: cannot be made: %s", st->path, strerror(errno));
+		return -1;
+	}
+	st->dir = open(st->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->dir < 0) {
+		snprintf(err, n, "%s: cannot be opened: %s", st->path, strerror(errno));
+		return -1;
+	}
+	if (make_directory(st, "segments", err, n) != 0 || make_directory(st, "index", err, n) != 0)
+		return -1;
+	st->segment_dir = openat(st->dir, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->segment_dir < 0)
+		return say(st, err, n, "segments", strerror(errno));
+	if (faccessat(st->segment_dir, ".", W_OK, 0) != 0)
+		return say(st, err, n, "segments",
+		           "is not writable for the server; it must belong to the user that the "
+		           "server runs as");
+	return 0;
+}
+
+/* ---- who else is there ---- */
+
+static bool lock_byte(int fd, short type, off_t start)
+{
+	struct flock lock = {
+	    .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+/* Nobody else, or everybody else is through with opening. */
+static bool wait_for_lock(int fd, bool *first)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+
+	for (int waited = 0; waited < LOCK_WAIT_MS; waited += 10) {
+		*first = lock_byte(fd, F_WRLCK, 0);
+		if (*first || lock_byte(fd, F_RDLCK, 0))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+int home_lock(struct store *st, bool *first, char *err, size_t n)
+{
+	void *page;
+
+	st->lock = openat(st->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (st->lock < 0 || ftruncate(st->lock, SHARED_SIZE) != 0)
+		return say(st, err, n, "lock", strerror(errno));
+	/* LMDB cannot be opened twice by one process: this byte is the process's own. */
+	if (!lock_byte(st->lock, F_WRLCK, SHARED_SIZE + getpid()))
+		return say(st, err, n, "lock",
+		           "another storage instance of this server has the same path; give each "
+		           "its own");
+	if (!wait_for_lock(st->lock, first))
+		return say(st, err, n, "lock",
+		           "another process has been opening the store for 15 seconds; it may be "
+		           "recovering a large one, try again later");
+	page = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, st->lock, 0);
+	if (page == MAP_FAILED)
+		return say(st, err, n, "lock", strerror(errno));
+	st->shared = page;
+	if (*first)
+		memset(st->shared, 0, sizeof(*st->shared));
+	return 0;
+}
+
+int home_share(struct store *st, char *err, size_t n)
+{
+	return lock_byte(st->lock, F_RDLCK, 0) ? 0 : say(st, err, n, "lock", strerror(errno));
+}
+
+bool home_shared_by_others(struct store *st)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+
+	return fcntl(st->lock, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+/* ---- identity ---- */
+
+static void uuid_text(const unsigned char uuid[16], char out[UUID_TEXT + 1])
+{
+	for (int i = 0; i < 16; i++)
+		snprintf(out + i * 2, 3, "%02x", uuid[i]);
+}
+
+static bool uuid_parse(const char *text, unsigned char uuid[16])
+{
+	for (int i = 0; i < 16; i++) {
+		unsigned v;
+
+		if (sscanf(text + i * 2, "%2x", &v) != 1)
+			return false;
+		uuid[i] = (unsigned char)v;
+	}
+	return true;
+}
+
+static int write_identity(struct store *st)
+{
+	char text[128], uuid[UUID_TEXT + 1];
+	int fd, length, rc = 0;
+
+	uuid_text(st->uuid, uuid);
+	length = snprintf(text, sizeof(text), "postern store\nformat %d\nid %s\n", STORE_FORMAT, uuid);
+	fd = openat(st->dir, "store.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, (size_t)length) != length || fsync(fd) != 0)
+		rc = errno ? errno : ENOSPC;
+	close(fd);
+	if (rc == 0 && renameat(st->dir, "store.new", st->dir, "store") != 0)
+		rc = errno;
+	if (rc == 0 && fsync(st->dir) != 0)
+		rc = errno;
+	return rc;
+}
+
+/* 1: there is none. */
+static int read_identity(struct store *st, char *err, size_t n)
+{
+	char text[128] = "", uuid[UUID_TEXT + 1];
+	int format;
+	ssize_t got;
+	int fd = openat(st->dir, "store", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? 1 : say(st, err, n, "store", strerror(errno));
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (got < 0)
+		return say(st, err, n, "store", strerror(errno));
+	if (sscanf(text, "postern store\nformat %d\n", &format) != 1)
+		return 1; /* damaged: a segment says the same */
+	if (format > STORE_FORMAT)
+		return say(st, err, n, "store",
+		           "the store was written by a later version of the server; start that "
+		           "version");
+	if (sscanf(text, "postern store\nformat %*d\nid %32[0-9a-f]", uuid) != 1 ||
+	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
+		return 1;
+	return 0;
+}
+
+static uint32_t segment_number(const char *name)
+{
+	char *end;
+	unsigned long id = strtoul(name, &end, 10);
+
+	return end != name && strcmp(end, ".seg") == 0 && id < UINT32_MAX ? (uint32_t)id : 0;
+}
+
+/* Calls each(arg, id) for every segment file until it returns false. */
+static void each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
+{
+	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		uint32_t id = segment_number(e->d_name);
+
+		if (id && !each(st, id, arg))
+			break;
+	}
+	closedir(dir);
+}
+
+static bool take_identity(struct store *st, uint32_t id, void *arg)
+{
+	unsigned char bytes[64];
+	struct segment_head head;
+	char name[SEGMENT_NAME];
+	bool *found = arg;
+	int fd;
+
+	segment_name(name, id);
+	fd = openat(st->segment_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return true;
+	*found = pread(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
+	         segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
+	close(fd);
+	if (*found)
+		memcpy(st->uuid, head.store, sizeof(st->uuid));
+	return !*found;
+}
+
+int home_identity(struct store *st, bool first, char *err, size_t n)
+{
+	bool known = false;
+	int rc = read_identity(st, err, n);
+
+	if (rc <= 0)
+		return rc;
+	if (!first)
+		return say(st, err, n, "store", "the file is missing or damaged");
+	each_segment(st, take_identity, &known);
+	if (!known && getrandom(st->uuid, sizeof(st->uuid), 0) != (ssize_t)sizeof(st->uuid))
+		return say(st, err, n, "store", strerror(errno));
+	rc = write_identity(st);
+	return rc == 0 ? 0 : say(st, err, n, "store", strerror(rc));
+}
+
+/* ---- the index's files ---- */
+
+static bool exists(const struct store *st, const char *name)
+{
+	return faccessat(st->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool home_has_index(struct store *st)
+{
+	return exists(st, "index/data.mdb");
+}
+
+bool home_rebuild_asked(struct store *st)
+{
+	return exists(st, "index/rebuild");
+}
+
+int home_ask_rebuild(struct store *st)
+{
+	int fd = openat(st->dir, "index/rebuild", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+void home_forget_readers(struct store *st)
+{
+	unlinkat(st->dir, "index/lock.mdb", 0);
+}
+
+static void clear_directory(struct store *st, const char *name)
+{
+	int fd = openat(st->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		unlinkat(fd, e->d_name, 0);
+	closedir(dir);
+	unlinkat(st->dir, name, AT_REMOVEDIR);
+}
+
+int home_discard_index(struct store *st, char *err, size_t n)
+{
+	if (!home_has_index(st)) {
+		home_forget_readers(st);
+		unlinkat(st->dir, "index/checkpoint", 0);
+		unlinkat(st->dir, "index/rebuild", 0);
+		return 0;
+	}
+	clear_directory(st, "index.damaged");
+	if (renameat(st->dir, "index", st->dir, "index.damaged") != 0 ||
+	    mkdirat(st->dir, "index", 0700) != 0)
+		return say(st, err, n, "index", strerror(errno));
+	return 0;
+}
+
+static bool stop_at_first(struct store *st, uint32_t id, void *arg)
+{
+	(void)st;
+	*(bool *)arg = id != 0;
+	return false;
+}
+
+bool home_has_segments(struct store *st)
+{
+	bool any = false;
+
+	each_segment(st, stop_at_first, &any);
+	return any;
+}
+
+static bool larger(struct store *st, uint32_t id, void *arg)
+{
+	uint32_t *last = arg;
+
+	(void)st;
+	if (id > *last)
+		*last = id;
+	return true;
+}
+
+uint32_t home_last_segment(struct store *st)
+{
+	uint32_t last = 0;
+
+	each_segment(st, larger, &last);
+	return last;
+}
+
+void home_close(struct store *st)
+{
+	if (st->shared)
+		munmap(st->shared, SHARED_SIZE);
+	st->shared = NULL;
+	if (st->lock >= 0)
+		close(st->lock);
+	if (st->segment_dir >= 0)
+		close(st->segment_dir);
+	if (st->dir >= 0)
+		close(st->dir);
+	st->lock = st->segment_dir = st->dir = -1;
+}

@@ -1,0 +1,37 @@
+/*
+ * home.h - a store's directory: what is in it, whose it is, and who has it open.
+ *
+ *	store              says what this is: format and identity
+ *	lock               held shared by every process that has the store open
+ *	segments/          NNNNNNNN.seg
+ *	index/             data.mdb, lock.mdb, checkpoint; rebuild, if that was asked for
+ *	index.damaged/     the last index that could not be used
+ */
+#ifndef STORAGE_HOME_H
+#define STORAGE_HOME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+/* All: 0, or -1 and a sentence. */
+int home_open(struct store *, char *err, size_t n); /* makes what is missing */
+/* *first: nobody else has the store open, nor can until home_share(). */
+int home_lock(struct store *, bool *first, char *err, size_t n);
+int home_share(struct store *, char *err, size_t n);
+int home_identity(struct store *, bool first, char *err, size_t n);
+/* The index is put aside; there is none then. */
+int home_discard_index(struct store *, char *err, size_t n);
+void home_close(struct store *);
+
+bool home_has_index(struct store *);
+bool home_has_segments(struct store *);
+bool home_rebuild_asked(struct store *);
+int home_ask_rebuild(struct store *); /* at the next start; 0 or errno */
+void home_forget_readers(struct store *); /* LMDB's lock file: of processes that are gone */
+uint32_t home_last_segment(struct store *);
+bool home_shared_by_others(struct store *);
+
+#endif

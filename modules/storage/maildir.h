@@ -1,0 +1,17 @@
+/*
+ * maildir.h - what the name of a file in a Maildir tells. Pure.
+ */
+#ifndef STORAGE_MAILDIR_H
+#define STORAGE_MAILDIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Octets of the part that never changes: up to ":2," or the end. */
+size_t maildir_base(const char *name);
+/* enum pstn_message_flag of what follows ":2,". */
+uint32_t maildir_flags(const char *name);
+/* Seconds since 1970 with which the name begins; 0: it does not. */
+uint64_t maildir_time(const char *name);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * rows.c - keys and values of the index to bytes and back.
+ */
+#include "rows.h"
+
+#include "bytes.h"
+#include "checksum.h"
+
+/* ---- keys: big-endian, so that they sort as numbers ---- */
+
+void key_account(unsigned char k[KEY_ACCOUNT], uint64_t account)
+{
+	put64be(k, account);
+}
+
+void key_folder(unsigned char k[KEY_FOLDER], uint64_t account, uint32_t folder)
+{
+	put64be(k, account);
+	put32be(k + 8, folder);
+}
+
+void key_message(unsigned char k[KEY_MESSAGE], uint64_t account, uint32_t folder, uint32_t uid)
+{
+	key_folder(k, account, folder);
+	put32be(k + 12, uid);
+}
+
+void key_change(unsigned char k[KEY_CHANGE], uint64_t account, uint32_t folder, uint64_t change,
+                uint32_t uid)
+{
+	key_folder(k, account, folder);
+	put64be(k + 12, change);
+	put32be(k + 20, uid);
+}
+
+void key_import(unsigned char k[KEY_IMPORT], uint64_t account, const unsigned char import_key[16])
+{
+	put64be(k, account);
+	memcpy(k + 8, import_key, 16);
+}
+
+size_t key_name(unsigned char k[KEY_NAME_MAX], uint64_t account, const char *folder)
+{
+	size_t n = strnlen(folder, FOLDER_NAME_MAX);
+
+	put64be(k, account);
+	memcpy(k + KEY_ACCOUNT, folder, n);
+	return KEY_ACCOUNT + n;
+}
+
+size_t key_uidl(unsigned char k[KEY_UIDL_MAX], uint64_t account, uint32_t folder, const char *uidl)
+{
+	size_t n = strnlen(uidl, UIDL_MAX);
+
+	key_folder(k, account, folder);
+	memcpy(k + KEY_FOLDER, uidl, n);
+	return KEY_FOLDER + n;
+}
+
+/* ---- values: each begins with a check of the rest ---- */
+
+static void seal(unsigned char *row, size_t n, uint64_t seed)
+{
+	put32(row, (uint32_t)checksum(row + 4, n - 4, seed));
+}
+
+static bool sealed(const unsigned char *row, size_t n, uint64_t seed)
+{
+	return get32(row) == (uint32_t)checksum(row + 4, n - 4, seed);
+}
+
+/* A name fills the end of its row, without a zero octet. */
+static bool get_name(char *name, size_t max, const unsigned char *p, size_t n)
+{
+	if (n > max || memchr(p, '\0', n))
+		return false;
+	memcpy(name, p, n);
+	name[n] = '\0';
+	return true;
+}
+
+void state_row_put(const struct state_row *r, unsigned char out[ROW_STATE])
+{
+	memset(out, 0, ROW_STATE);
+	put32(out + 4, r->format);
+	put32(out + 8, r->tag);
+	put32(out + 12, r->building);
+	memcpy(out + 16, r->store, 16);
+	put64(out + 32, r->sequence);
+	put64(out + 40, r->serial);
+	seal(out, ROW_STATE, 0);
+}
+
+bool state_row_get(struct state_row *r, const void *row, size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n != ROW_STATE || !sealed(p, n, 0))
+		return false;
+	r->format = get32(p + 4);
+	r->tag = get32(p + 8);
+	r->building = get32(p + 12) != 0;
+	memcpy(r->store, p + 16, 16);
+	r->sequence = get64(p + 32);
+	r->serial = get64(p + 40);
+	return true;
+}
+
+void segment_row_put(const struct segment_row *r, uint32_t id, unsigned char out[ROW_SEGMENT])
+{
+	memset(out, 0, ROW_SEGMENT);
+	put32(out + 4, r->kind);
+	put32(out + 8, r->flags);
+	put64(out + 16, r->end);
+	put64(out + 24, r->live);
+	put64(out + 32, r->dead);
+	put64(out + 40, r->other);
+	seal(out, ROW_SEGMENT, id);
+}
+
+bool segment_row_get(struct segment_row *r, uint32_t id, const void *row, size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n != ROW_SEGMENT || !sealed(p, n, id))
+		return false;
+	r->kind = get32(p + 4);
+	r->flags = get32(p + 8);
+	r->end = get64(p + 16);
+	r->live = get64(p + 24);
+	r->dead = get64(p + 32);
+	r->other = get64(p + 40);
+	return true;
+}
+
+size_t account_row_put(const struct account_row *r, const unsigned char key[KEY_ACCOUNT],
+                       unsigned char out[ROW_ACCOUNT_MAX])
+{
+	size_t name = strlen(r->name);
+
+	memset(out, 0, 24);
+	put32(out + 4, r->next_folder);
+	put32(out + 8, r->last_uidvalidity);
+	memcpy(out + 24, r->name, name);
+	seal(out, 24 + name, checksum(key, KEY_ACCOUNT, 0));
+	return 24 + name;
+}
+
+bool account_row_get(struct account_row *r, const unsigned char key[KEY_ACCOUNT], const void *row,
+                     size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n < 24 || !sealed(p, n, checksum(key, KEY_ACCOUNT, 0)) ||
+	    !get_name(r->name, ROW_NAME_MAX, p + 24, n - 24))
+		return false;
+	r->next_folder = get32(p + 4);
+	r->last_uidvalidity = get32(p + 8);
+	return true;
+}
+
+size_t folder_row_put(const struct folder_row *r, const unsigned char key[KEY_FOLDER],
+                      unsigned char out[ROW_FOLDER_MAX])
+{
+	size_t name = strlen(r->name);
+
+	memset(out, 0, 88);
+	put32(out + 4, r->flags);
+	put32(out + 8, r->uidvalidity);
+	put32(out + 12, r->uidnext);
+	put64(out + 16, r->change);
+	put64(out + 24, r->expunge_change);
+	put64(out + 32, r->messages);
+	put64(out + 40, r->octets);
+	put64(out + 48, r->unseen);
+	put64(out + 56, r->tombstones);
+	put64(out + 64, r->tombstone_octets);
+	memcpy(out + 88, r->name, name);
+	seal(out, 88 + name, checksum(key, KEY_FOLDER, 0));
+	return 88 + name;
+}
+
+bool folder_row_get(struct folder_row *r, const unsigned char key[KEY_FOLDER], const void *row,
+                    size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n < 88 || !sealed(p, n, checksum(key, KEY_FOLDER, 0)) ||
+	    !get_name(r->name, FOLDER_NAME_MAX, p + 88, n - 88))
+		return false;
+	r->flags = get32(p + 4);
+	r->uidvalidity = get32(p + 8);
+	r->uidnext = get32(p + 12);
+	r->change = get64(p + 16);
+	r->expunge_change = get64(p + 24);
+	r->messages = get64(p + 32);
+	r->octets = get64(p + 40);
+	r->unseen = get64(p + 48);
+	r->tombstones = get64(p + 56);
+	r->tombstone_octets = get64(p + 64);
+	return true;
+}
+
+size_t message_row_put(const struct message_row *r, const unsigned char key[KEY_MESSAGE],
+                       unsigned char out[ROW_MESSAGE_MAX])
+{
+	size_t uidl = r->serial ? 0 : strlen(r->uidl);
+
+	memset(out, 0, ROW_MESSAGE);
+	put32(out + 4, r->flags);
+	put64(out + 8, r->keywords);
+	put32(out + 16, r->segment);
+	put32(out + 20, r->header_octets);
+	put64(out + 24, r->offset);
+	put64(out + 32, r->octets);
+	put32(out + 40, r->dots);
+	put64(out + 48, r->received);
+	put64(out + 56, r->change);
+	put64(out + 64, r->serial);
+	put64(out + 72, r->expunged_change);
+	put64(out + 80, r->expunged_at);
+	memcpy(out + ROW_MESSAGE, r->uidl, uidl);
+	seal(out, ROW_MESSAGE + uidl, checksum(key, KEY_MESSAGE, 0));
+	return ROW_MESSAGE + uidl;
+}
+
+bool message_row_get(struct message_row *r, const unsigned char key[KEY_MESSAGE], uint32_t tag,
+                     const void *row, size_t n)
+{
+	const unsigned char *p = row;
+	size_t uidl = n - ROW_MESSAGE;
+
+	if (n < ROW_MESSAGE || n > ROW_MESSAGE_MAX ||
+	    !sealed(p, n, checksum(key, KEY_MESSAGE, 0)))
+		return false;
+	r->flags = get32(p + 4);
+	r->keywords = get64(p + 8);
+	r->segment = get32(p + 16);
+	r->header_octets = get32(p + 20);
+	r->offset = get64(p + 24);
+	r->octets = get64(p + 32);
+	r->dots = get32(p + 40);
+	r->received = get64(p + 48);
+	r->change = get64(p + 56);
+	r->serial = get64(p + 64);
+	r->expunged_change = get64(p + 72);
+	r->expunged_at = get64(p + 80);
+	if (r->serial) {
+		uidl_format(r->uidl, tag, r->serial);
+		return uidl == 0;
+	}
+	if (!uidl_valid((const char *)p + ROW_MESSAGE, uidl))
+		return false;
+	memcpy(r->uidl, p + ROW_MESSAGE, uidl);
+	r->uidl[uidl] = '\0';
+	return true;
+}
+
+void change_row_put(const struct change_row *r, const unsigned char key[KEY_CHANGE],
+                    unsigned char out[ROW_CHANGE])
+{
+	put32(out + 4, r->kind);
+	put32(out + 8, r->count);
+	seal(out, ROW_CHANGE, checksum(key, KEY_CHANGE, 0));
+}
+
+bool change_row_get(struct change_row *r, const unsigned char key[KEY_CHANGE], const void *row,
+                    size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n != ROW_CHANGE || !sealed(p, n, checksum(key, KEY_CHANGE, 0)))
+		return false;
+	r->kind = get32(p + 4);
+	r->count = get32(p + 8);
+	return r->count != 0;
+}

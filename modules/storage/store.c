@@ -1,0 +1,385 @@
+/*
+ * store.c - opening and closing a store: directories, identity, who else has it open, the way to
+ * an index that can be trusted.
+ */
+#include "store.h"
+
+#include "audit.h"
+#include "bytes.h"
+#include "group.h"
+#include "home.h"
+#include "recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ERROR_MAX 512
+
+/* ---- small services ---- */
+
+void *store_alloc(struct store *st, size_t n)
+{
+	return st->host->alloc(st->self, n);
+}
+
+void store_free(struct store *st, void *p)
+{
+	if (p)
+		st->host->free(st->self, p);
+}
+
+uint64_t store_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint32_t store_tag(const unsigned char uuid[16])
+{
+	return get32(uuid);
+}
+
+bool warm_is(struct store *st, uint64_t account)
+{
+	struct warm *w = &st->warm[account % WARM_SLOTS];
+
+	return atomic_load_explicit(&w->account, memory_order_relaxed) == account &&
+	       st->host->now() < atomic_load_explicit(&w->until, memory_order_relaxed);
+}
+
+void warm_set(struct store *st, uint64_t account)
+{
+	struct warm *w = &st->warm[account % WARM_SLOTS];
+
+	atomic_store_explicit(&w->account, account, memory_order_relaxed);
+	atomic_store_explicit(&w->until, st->host->now() + WARM_TIME, memory_order_relaxed);
+}
+
+/* ---- checkpoints and zeros ahead of the writer, from time to time ---- */
+
+static int checkpoint_work(void *arg)
+{
+	struct store *st = arg;
+	int rc = 0;
+
+	atomic_store(&st->commit.since_checkpoint, 0);
+	/* The index must not know more than the segments hold. */
+	if (st->options.durability != DURABILITY_FULL && syncfs(st->segment_dir) != 0)
+		rc = errno;
+	if (rc == 0)
+		rc = checkpoint_take(&st->checkpoint, &st->index);
+	atomic_store(&st->checkpoint_queued, false);
+	if (rc == 0)
+		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
+	else
+		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "checkpoint-failed",
+		                         PSTN_S("path", st->path), PSTN_S("error", index_error(rc))));
+	return PSTN_OK;
+}
+
+static void nothing_done(void *arg, int status)
+{
+	(void)arg;
+	(void)status;
+}
+
+static void checkpoint_orphan(void *arg)
+{
+	struct store *st = arg;
+
+	atomic_store(&st->checkpoint_queued, false);
+}
+
+void store_checkpoint_soon(struct store *st)
+{
+	if (atomic_load(&st->stopping) || atomic_exchange(&st->checkpoint_queued, true))
+		return;
+	if (!st->host->job(st->self, NULL, checkpoint_work, nothing_done, checkpoint_orphan, st))
+		atomic_store(&st->checkpoint_queued, false);
+}
+
+static int prime_work(void *arg)
+{
+	struct store *st = arg;
+	uint64_t limit;
+
+	pthread_mutex_lock(&st->commit.log);
+	limit = st->log.busy + PRIME_AHEAD;
+	pthread_mutex_unlock(&st->commit.log);
+	segment_prime(st, &st->log, &st->commit.log, limit);
+	atomic_store(&st->priming, false);
+	return PSTN_OK;
+}
+
+static void prime_orphan(void *arg)
+{
+	struct store *st = arg;
+
+	atomic_store(&st->priming, false);
+}
+
+void store_prime_soon(struct store *st)
+{
+	bool near;
+
+	pthread_mutex_lock(&st->commit.log);
+	near = st->log.fd >= 0 && st->log.zeroed < st->log.busy + PRIME_AHEAD / 4;
+	pthread_mutex_unlock(&st->commit.log);
+	if (!near || atomic_load(&st->stopping) || atomic_exchange(&st->priming, true))
+		return;
+	if (!st->host->job(st->self, NULL, prime_work, nothing_done, prime_orphan, st))
+		atomic_store(&st->priming, false);
+}
+
+static void tick(void *arg, int status)
+{
+	struct store *st = arg;
+
+	(void)status;
+	st->timer = st->host->after(st->self, NULL, st->options.checkpoint_interval, tick, st);
+	store_checkpoint_soon(st);
+}
+
+/* ---- the index ---- */
+
+static int put_first_state(struct store *st, bool building)
+{
+	struct state_row state = {
+	    .format = STORE_FORMAT, .tag = store_tag(st->uuid), .building = building};
+	MDB_txn *txn;
+	int rc = index_write(&st->index, &txn);
+
+	if (rc != 0)
+		return rc;
+	memcpy(state.store, st->uuid, sizeof(state.store));
+	rc = index_put_state(&st->index, txn, &state);
+	if (rc == 0)
+		return index_commit(&st->index, txn);
+	index_abort(&st->index, txn);
+	return rc;
+}
+
+/* What an opened index says of itself. */
+static int judge_state(struct store *st, char *err, size_t n)
+{
+	struct state_row state;
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc == 0) {
+		rc = index_state(&st->index, txn, &state);
+		index_read_end(&st->index, txn);
+	}
+	if (rc != 0)
+		snprintf(err, n, "the index does not say what it is: %s", index_error(rc));
+	else if (state.format != STORE_FORMAT)
+		snprintf(err, n, "the index has format %u, this version of the server reads %u",
+		         state.format, STORE_FORMAT);
+	else if (memcmp(state.store, st->uuid, sizeof(state.store)) != 0)
+		snprintf(err, n, "the index belongs to another store");
+	else {
+		st->index.tag = state.tag;
+		st->rebuilt = state.building;
+		return 0;
+	}
+	return -1;
+}
+
+/* A new, empty index: for a new store, or one whose index cannot be used. */
+static int make_index(struct store *st, const char *path, char *err, size_t n)
+{
+	int rc;
+
+	if (home_discard_index(st, err, n) != 0 || index_open(&st->index, st, path, true, err, n) != 0)
+		return -1;
+	st->index.tag = store_tag(st->uuid);
+	st->rebuilt = true;
+	rc = put_first_state(st, true);
+	if (rc == 0)
+		return 0;
+	snprintf(err, n, "%s: %s", path, index_error(rc));
+	index_close(&st->index);
+	return -1;
+}
+
+/* The index of the last checkpoint. -1: it cannot be used, and why. */
+static int restore_index(struct store *st, const char *path, char *why, size_t n)
+{
+	struct checkpoint_state c;
+	int rc;
+
+	checkpoint_read(path, &c);
+	if (!c.found) {
+		snprintf(why, n, "there is no sound checkpoint");
+		return -1;
+	}
+	if (audit_index(st, path, &c, why, n) != 0)
+		return -1;
+	rc = checkpoint_restore(path, &c);
+	if (rc != 0) {
+		snprintf(why, n, "%s", index_error(rc));
+		return -1;
+	}
+	home_forget_readers(st);
+	if (index_open(&st->index, st, path, false, why, n) != 0)
+		return -1;
+	if (judge_state(st, why, n) == 0)
+		return 0;
+	index_close(&st->index);
+	return -1;
+}
+
+static int open_index_first(struct store *st, const char *path, char *err, size_t n)
+{
+	char why[ERROR_MAX];
+	bool had = home_has_index(st), asked = home_rebuild_asked(st);
+
+	if (had && !asked && restore_index(st, path, why, sizeof(why)) == 0)
+		return 0;
+	if (had || home_has_segments(st))
+		st->host->log(PSTN_EVENT(st->self, NULL, asked ? PSTN_INFO : PSTN_ERROR, "index-rebuild",
+		                         PSTN_S("path", path),
+		                         PSTN_S("reason", asked ? "asked for"
+		                                          : had ? why
+		                                                : "there is none"),
+		                         PSTN_S("hint", "It is made again from the segments; the old "
+		                                        "one is kept as index.damaged.")));
+	return make_index(st, path, err, n);
+}
+
+static int open_index_joining(struct store *st, const char *path, char *err, size_t n)
+{
+	if (index_open(&st->index, st, path, false, err, n) != 0)
+		return -1;
+	if (judge_state(st, err, n) == 0)
+		return 0;
+	index_close(&st->index);
+	return -1;
+}
+
+/* ---- opening ---- */
+
+static int open_parts(struct store *st, bool first, char *err, size_t n)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	snprintf(path, sizeof(path), "%.*s/index", PATH_MAX - 8, st->path);
+	if ((first ? open_index_first(st, path, err, n) : open_index_joining(st, path, err, n)) != 0)
+		return -1;
+	rc = checkpoint_open(&st->checkpoint, path);
+	if (rc != 0) {
+		snprintf(err, n, "%s/checkpoint: %s", path, index_error(rc));
+		return -1;
+	}
+	if (first && recover(st, err, n) != 0)
+		return -1;
+	rc = checkpoint_take(&st->checkpoint, &st->index);
+	if (rc == 0 && !first)
+		rc = recover_litter(st);
+	if (rc == 0)
+		return 0;
+	snprintf(err, n, "%s: %s", path, index_error(rc));
+	return -1;
+}
+
+static void tell_opened(struct store *st)
+{
+	if (st->recovered_records || st->rebuilt)
+		st->host->log(PSTN_EVENT(st->self, NULL, st->rebuilt ? PSTN_WARNING : PSTN_INFO,
+		                         "store-recovered", PSTN_S("path", st->path),
+		                         PSTN_U("records", st->recovered_records),
+		                         PSTN_U("milliseconds", st->recovered_ms)));
+	if (st->options.durability != DURABILITY_FULL)
+		st->host->log(PSTN_EVENT(
+		    st->self, NULL, PSTN_WARNING, "durability-lowered", PSTN_S("path", st->path),
+		    PSTN_S("hint", "Mail that was acknowledged can be lost in a power cut. Set "
+		                   "`durability: full` to change that.")));
+}
+
+/* A full disk is no reason to hide the mail that is there. */
+static int begin_log(struct store *st, char *err, size_t n)
+{
+	int status = group_log_segment(st);
+
+	if (status == PSTN_OK)
+		return 0;
+	if (status == PSTN_E_FULL) {
+		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-full",
+		                         PSTN_S("path", st->path),
+		                         PSTN_S("hint", "Mail can be read; none is accepted until "
+		                                        "there is space.")));
+		return 0;
+	}
+	snprintf(err, n, "%s/segments: no segment can be written: %s", st->path, strerror(errno));
+	return -1;
+}
+
+static int open_all(struct store *st, char *err, size_t n)
+{
+	bool first;
+
+	if (home_open(st, err, n) != 0 || home_lock(st, &first, err, n) != 0)
+		return -1;
+	if (home_identity(st, first, err, n) != 0 || open_parts(st, first, err, n) != 0)
+		return -1;
+	atomic_store(&st->next_segment, home_last_segment(st) + 1);
+	if (first && home_share(st, err, n) != 0)
+		return -1;
+	return begin_log(st, err, n);
+}
+
+struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
+                         const struct store_options *options, char *err, size_t n)
+{
+	struct store *st = host->alloc(self, sizeof(*st));
+
+	if (!st) {
+		snprintf(err, n, "no memory for the store");
+		return NULL;
+	}
+	st->host = host;
+	st->self = self;
+	st->options = *options;
+	st->dir = st->segment_dir = st->lock = st->log.fd = -1;
+	st->checkpoint.fd = st->checkpoint.data = -1;
+	if (commit_init(&st->commit) != 0 || files_init(&st->files) != 0) {
+		snprintf(err, n, "no locks could be made");
+		host->free(self, st);
+		return NULL;
+	}
+	if (open_all(st, err, n) != 0) {
+		store_close(st);
+		return NULL;
+	}
+	tell_opened(st);
+	st->timer = host->after(self, NULL, options->checkpoint_interval, tick, st);
+	store_prime_soon(st);
+	return st;
+}
+
+void store_close(struct store *st)
+{
+	atomic_store(&st->stopping, true);
+	if (st->timer)
+		st->host->cancel(&st->timer);
+	if (st->index.env && st->checkpoint.fd >= 0) {
+		commit_flush(st);
+		checkpoint_work(st);
+	}
+	files_clear(&st->files);
+	pthread_mutex_lock(&st->commit.log);
+	segment_close(&st->log, true);
+	pthread_mutex_unlock(&st->commit.log);
+	checkpoint_close(&st->checkpoint);
+	index_close(&st->index);
+	home_close(st);
+	commit_clear(&st->commit);
+	st->host->free(st->self, st);
+}

@@ -1,0 +1,108 @@
+/*
+ * store.h - one open store: where its parts meet.
+ *
+ *	bytes on disk   record.c rows.c body.c wire.c   (pure)
+ *	segments        segment.c scan.c files.c
+ *	index           index.c apply.c checkpoint.c audit.c
+ *	the whole       store.c home.c recover.c commit.c group.c prepare.c batch.c
+ *	what it offers  maildrop.c view.c fetch.c delivery.c, commands and imports
+ *
+ * Order of locks: the queue's mutex is never held while anything else is waited for; the write
+ * transaction comes before the log's mutex.
+ */
+#ifndef STORAGE_STORE_H
+#define STORAGE_STORE_H
+
+#include "apply.h"
+#include "checkpoint.h"
+#include "commit.h"
+#include "files.h"
+#include "segment.h"
+
+#include <postern/directory.h>
+#include <postern/module.h>
+
+#include <limits.h>
+
+#define SCRATCH_ACCOUNT UINT64_MAX /* less the process id: of the self-test */
+#define WARM_SLOTS 4096
+#define WARM_TIME 60000 /* ms */
+#define PRIME_AHEAD ((uint64_t)2 << 20)
+
+enum durability { DURABILITY_FULL, DURABILITY_RELAXED, DURABILITY_NONE };
+
+struct store_options {
+	const char *path; /* "" = the instance's name below the state directory */
+	int32_t durability;
+	uint64_t segment_size, message_size_limit, stream_threshold, index_map_size;
+	uint64_t checkpoint_interval;
+};
+
+enum store_metric {
+	METRIC_DELIVERED,
+	METRIC_DELIVERED_OCTETS,
+	METRIC_EXPUNGED,
+	METRIC_READ,
+	METRIC_READ_OCTETS,
+	METRIC_GROUPS,
+	METRIC_GROUPED,
+	METRIC_SYNC_TIME,
+	METRIC_CHECKPOINTS,
+	METRIC_DAMAGED,
+	METRIC_REFUSED_FULL
+};
+
+/* One page of the lock file, shared by all processes that have the store open. */
+struct shared {
+	_Atomic uint64_t inflight;       /* the segment that a group is being written to; 0: none */
+	_Atomic uint64_t inflight_large; /* and the one of a large message in it */
+};
+
+struct warm {
+	_Atomic uint64_t account, until; /* until: ms of host->now() */
+};
+
+struct store {
+	const struct pstn_host *host;
+	struct pstn_self *self;
+	const struct pstn_directory *directory;
+	void *directory_inst;
+	struct store_options options;
+	char path[PATH_MAX];
+	int dir, segment_dir; /* descriptors */
+	int lock;
+	struct shared *shared;
+	unsigned char uuid[16];
+	struct index index;
+	struct checkpoint checkpoint;
+	struct segment log; /* this process appends here; fd -1: none yet */
+	struct commit commit;
+	struct files files;
+	struct warm warm[WARM_SLOTS];
+	_Atomic uint32_t next_segment;
+	struct pstn_op *timer;
+	_Atomic bool checkpoint_queued, priming;
+	_Atomic bool stopping;
+	uint64_t recovered_records, recovered_ms;
+	bool rebuilt;
+};
+
+/* NULL and a sentence in err: the store cannot be used. */
+struct store *store_open(struct pstn_self *, const struct pstn_host *,
+                         const struct store_options *, char *err, size_t n);
+void store_close(struct store *);
+
+void *store_alloc(struct store *, size_t n);
+void store_free(struct store *, void *);
+uint32_t store_tag(const unsigned char uuid[16]);
+uint64_t store_time(void); /* ms since 1970 */
+/* At times, and when much was committed: brings the index to disk. Never fails its caller. */
+void store_checkpoint_soon(struct store *);
+/* When the writer comes near the end of what was written with zeros: some more. */
+void store_prime_soon(struct store *);
+
+/* Which accounts' pages are likely in memory: for those a reactor answers by itself. */
+bool warm_is(struct store *, uint64_t account);
+void warm_set(struct store *, uint64_t account);
+
+#endif
