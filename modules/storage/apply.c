@@ -36,7 +36,7 @@ void apply_abort(struct apply *a)
 static int put_folder(struct apply *a)
 {
 	return a->account ? index_put_folder(a->index, a->txn, a->account, a->folder_id, &a->folder)
-	                  : 0;
+			  : 0;
 }
 
 static int put_segment(struct apply *a, struct apply_segment *s)
@@ -79,7 +79,7 @@ int apply_folder(struct apply *a, uint64_t account, uint32_t folder, struct fold
 
 /* A folder that has no row yet takes its place at hand; the row is put with the others. */
 static int new_folder(struct apply *a, uint64_t account, uint32_t folder,
-                      const struct folder_row *row)
+		      const struct folder_row *row)
 {
 	int rc = put_folder(a);
 
@@ -124,7 +124,7 @@ int apply_segment(struct apply *a, uint32_t id, struct segment_row **out)
 /* ---- single rows ---- */
 
 static int put_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n,
-                   const void *row, size_t length)
+		   const void *row, size_t length)
 {
 	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
 	MDB_val v = {.mv_size = length, .mv_data = (void *)(uintptr_t)row};
@@ -142,7 +142,7 @@ static int drop_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size
 }
 
 static int put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY_MESSAGE],
-                       const struct message_row *row)
+		       const struct message_row *row)
 {
 	unsigned char bytes[ROW_MESSAGE_MAX];
 	size_t n = message_row_put(row, key, bytes);
@@ -151,7 +151,7 @@ static int put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY
 }
 
 static int put_change(struct apply *a, uint64_t account, uint32_t folder, uint64_t change,
-                      uint32_t uid, struct change_row row)
+		      uint32_t uid, struct change_row row)
 {
 	unsigned char key[KEY_CHANGE], bytes[ROW_CHANGE];
 
@@ -161,7 +161,7 @@ static int put_change(struct apply *a, uint64_t account, uint32_t folder, uint64
 }
 
 static int put_uidl(struct apply *a, uint64_t account, uint32_t folder, uint32_t uid,
-                    const char *uidl)
+		    const char *uidl)
 {
 	unsigned char key[KEY_UIDL_MAX], bytes[4];
 
@@ -186,7 +186,7 @@ static bool is_import(const struct record *r)
 }
 
 static void row_of(struct message_row *row, const struct record *r, uint32_t segment,
-                   uint64_t offset, uint32_t tag)
+		   uint64_t offset, uint32_t tag)
 {
 	*row = (struct message_row){
 	    .flags = r->message_flags,
@@ -212,7 +212,7 @@ static void advance(struct folder_row *f, const struct record *r)
 }
 
 static int enter_live(struct apply *a, const struct record *r, const unsigned char *key,
-                      const struct message_row *row, struct folder_row *f)
+		      const struct message_row *row, struct folder_row *f)
 {
 	int rc = put_message(a, a->index->messages, key, row);
 
@@ -225,7 +225,7 @@ static int enter_live(struct apply *a, const struct record *r, const unsigned ch
 }
 
 static int enter_tombstone(struct apply *a, const struct record *r, const unsigned char *key,
-                           const struct message_row *row, struct folder_row *f)
+			   const struct message_row *row, struct folder_row *f)
 {
 	f->tombstones++;
 	f->tombstone_octets += row->octets;
@@ -236,8 +236,8 @@ static int enter_tombstone(struct apply *a, const struct record *r, const unsign
 
 /* The message is known: a moved record tells its new place, any other is a repetition. */
 static int move_message(struct apply *a, MDB_dbi dbi, const struct record *r,
-                        const unsigned char *key, struct message_row *row, uint32_t segment,
-                        uint64_t offset)
+			const unsigned char *key, struct message_row *row, uint32_t segment,
+			uint64_t offset)
 {
 	if (!(r->flags & RECORD_MOVED))
 		return 0;
@@ -350,11 +350,11 @@ static int expunge_range(struct apply *a, const struct record *r, struct uid_ran
 	if (!any)
 		return 0;
 	return put_change(a, r->account, r->folder, r->change, range.first,
-	                  (struct change_row){CHANGE_EXPUNGE, range.count});
+			  (struct change_row){CHANGE_EXPUNGE, range.count});
 }
 
 int apply_expunge(struct apply *a, const struct record *r, const struct uid_range *ranges,
-                  uint32_t n)
+		  uint32_t n)
 {
 	struct folder_row *f;
 	uint64_t before;
@@ -395,11 +395,11 @@ static int set_flags(struct apply *a, const struct record *r, const struct flag_
 	if (rc != 0)
 		return rc;
 	return put_change(a, r->account, r->folder, r->change, e->uid,
-	                  (struct change_row){CHANGE_FLAGS, 1});
+			  (struct change_row){CHANGE_FLAGS, 1});
 }
 
 int apply_flags(struct apply *a, const struct record *r, const struct flag_entry *entries,
-                uint32_t n)
+		uint32_t n)
 {
 	struct folder_row *f;
 	int rc = apply_folder(a, r->account, r->folder, &f);
@@ -550,9 +550,9 @@ static int kill_messages(struct apply *a, uint64_t account)
 int apply_account_removed(struct apply *a, uint64_t account)
 {
 	struct index *ix = a->index;
-	const MDB_dbi tables[] = {ix->accounts, ix->folders, ix->names,   ix->messages,
-	                          ix->tombstones, ix->changes, ix->uidls, ix->imports,
-	                          ix->keywords};
+	const MDB_dbi tables[] = {ix->accounts, ix->folders,    ix->names,
+				  ix->messages, ix->tombstones, ix->changes,
+				  ix->uidls,    ix->imports,    ix->keywords};
 	int rc = kill_messages(a, account);
 
 	if (a->account == account)

@@ -59,16 +59,16 @@ int apply_folder_state(struct apply *, const struct record *, const struct folde
 /* Bit r->uid of `keywords` in the folder has this name. */
 int apply_keyword(struct apply *, const struct record *, const char *name);
 /* Any record with its body, as recovery meets it. */
-int apply_record(struct apply *, const struct record *, const unsigned char *body,
-                 uint32_t segment, uint64_t offset);
+int apply_record(struct apply *, const struct record *, const unsigned char *body, uint32_t segment,
+		 uint64_t offset);
 
 /* Bodies of records that are not messages. */
 size_t body_put_ranges(const struct uid_range *, uint32_t n, unsigned char *out);
 size_t body_put_flags(const struct flag_entry *, uint32_t n, unsigned char *out);
 size_t body_put_folder(const struct folder_row *, unsigned char *out);
 bool body_get_folder(struct folder_row *, const unsigned char *, size_t n);
-#define BODY_RANGE 8
-#define BODY_FLAG 16
+#define BODY_RANGE      8
+#define BODY_FLAG       16
 #define BODY_FOLDER_MAX (24 + FOLDER_NAME_MAX)
 
 #endif

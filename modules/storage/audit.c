@@ -14,26 +14,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE_HEAD 16
-#define NODE_HEAD 8
-#define DB_SIZE 48
-#define DEPTH_MAX 32
-#define META_DBS_AT (16 + 24)
+#define PAGE_HEAD    16
+#define NODE_HEAD    8
+#define DB_SIZE      48
+#define DEPTH_MAX    32
+#define META_DBS_AT  (16 + 24)
 #define META_LAST_AT (16 + 120)
-#define NO_PAGE UINT64_MAX
+#define NO_PAGE      UINT64_MAX
 
 enum { P_BRANCH = 1, P_LEAF = 2, P_OVERFLOW = 4 };
 enum { N_BIG = 1, N_SUB = 2 };
 
 typedef bool row_check(const unsigned char *key, size_t nk, const unsigned char *row, size_t nr,
-                       uint32_t tag);
+		       uint32_t tag);
 
 struct audit {
 	struct store *store;
 	int fd;
 	size_t page_size;
-	uint64_t pages;          /* that the state uses, meta pages included */
-	unsigned char *seen;     /* a bit for each */
+	uint64_t pages;      /* that the state uses, meta pages included */
+	unsigned char *seen; /* a bit for each */
 	uint32_t tag;
 	row_check *check; /* of the table being walked */
 	bool free_list, tables;
@@ -115,11 +115,11 @@ static int node_at(struct audit *a, const unsigned char *p, unsigned i, struct n
 	n->key_length = get16(q + 6);
 	n->data_length = leaf ? get16(q) | (size_t)get16(q + 2) << 16 : 0;
 	n->data = leaf ? n->key + n->key_length : NULL;
-	n->child = leaf ? 0 : get16(q) | (uint64_t)get16(q + 2) << 16 | (uint64_t)get16(q + 4) << 32;
+	n->child =
+	    leaf ? 0 : get16(q) | (uint64_t)get16(q + 2) << 16 | (uint64_t)get16(q + 4) << 32;
 	if (n->flags & ~(unsigned)(N_BIG | N_SUB))
 		return wrong(a, "page %llu: node with unknown flags", (unsigned long long)get64(p));
-	if (n->key_length > room ||
-	    (n->flags & N_BIG ? 8 : n->data_length) > room - n->key_length)
+	if (n->key_length > room || (n->flags & N_BIG ? 8 : n->data_length) > room - n->key_length)
 		return wrong(a, "page %llu: node too long", (unsigned long long)get64(p));
 	return 0;
 }
@@ -168,18 +168,18 @@ static int big_data(struct audit *a, const struct node *n)
 	if (!bytes)
 		return wrong(a, "no memory to look at page %llu", (unsigned long long)page);
 	if (pread(a->fd, bytes, count * a->page_size, (off_t)(page * a->page_size)) !=
-	        (ssize_t)(count * a->page_size) ||
+		(ssize_t)(count * a->page_size) ||
 	    get64(bytes) != page || get16(bytes + 10) != P_OVERFLOW || get32(bytes + 12) != count)
 		rc = wrong(a, "page %llu: damaged overflow", (unsigned long long)page);
 	else
 		rc = a->free_list ? free_pages(a, bytes + PAGE_HEAD, n->data_length)
-		                  : wrong(a, "page %llu: row too long", (unsigned long long)page);
+				  : wrong(a, "page %llu: row too long", (unsigned long long)page);
 	store_free(a->store, bytes);
 	return rc;
 }
 
 static bool check_folder(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                         uint32_t tag)
+			 uint32_t tag)
 {
 	struct folder_row row;
 
@@ -188,7 +188,7 @@ static bool check_folder(const unsigned char *k, size_t nk, const unsigned char 
 }
 
 static bool check_account(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                          uint32_t tag)
+			  uint32_t tag)
 {
 	struct account_row row;
 
@@ -197,7 +197,7 @@ static bool check_account(const unsigned char *k, size_t nk, const unsigned char
 }
 
 static bool check_message(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                          uint32_t tag)
+			  uint32_t tag)
 {
 	struct message_row row;
 
@@ -205,7 +205,7 @@ static bool check_message(const unsigned char *k, size_t nk, const unsigned char
 }
 
 static bool check_change(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                         uint32_t tag)
+			 uint32_t tag)
 {
 	struct change_row row;
 
@@ -214,7 +214,7 @@ static bool check_change(const unsigned char *k, size_t nk, const unsigned char 
 }
 
 static bool check_segment(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                          uint32_t tag)
+			  uint32_t tag)
 {
 	struct segment_row row;
 
@@ -223,7 +223,7 @@ static bool check_segment(const unsigned char *k, size_t nk, const unsigned char
 }
 
 static bool check_state(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
-                        uint32_t tag)
+			uint32_t tag)
 {
 	struct state_row row;
 
@@ -237,7 +237,7 @@ static row_check *check_of(const unsigned char *table, size_t n)
 		const char *table;
 		row_check *check;
 	} checks[] = {
-	    {"folders", check_folder},   {"accounts", check_account}, {"messages", check_message},
+	    {"folders", check_folder},     {"accounts", check_account}, {"messages", check_message},
 	    {"tombstones", check_message}, {"changes", check_change},   {"segments", check_segment},
 	    {"meta", check_state},
 	};
@@ -268,7 +268,7 @@ static int look_at_leaf(struct audit *a, const struct node *n)
 		return big_data(a, n);
 	if (a->free_list)
 		return n->key_length == 8 ? free_pages(a, n->data, n->data_length)
-		                          : wrong(a, "the list of free pages is damaged");
+					  : wrong(a, "the list of free pages is damaged");
 	if (a->tables != !!(n->flags & N_SUB))
 		return wrong(a, "a table where none should be, or none where one should");
 	if (a->tables)
@@ -288,7 +288,7 @@ struct walk {
 static int walk_page(struct audit *a, struct walk *w, uint64_t page, unsigned level);
 
 static int walk_nodes(struct audit *a, struct walk *w, const unsigned char *p, unsigned count,
-                      unsigned level)
+		      unsigned level)
 {
 	bool leaf = get16(p + 10) == P_LEAF;
 	struct node n, before = {.key = NULL};
@@ -300,7 +300,8 @@ static int walk_nodes(struct audit *a, struct walk *w, const unsigned char *p, u
 			return wrong(a, "the list of free pages is damaged");
 		/* The first key of a branch is not used. */
 		if (before.key && (leaf || i > 1) && compare(a, &before, &n) >= 0)
-			return wrong(a, "page %llu: keys out of order", (unsigned long long)get64(p));
+			return wrong(a, "page %llu: keys out of order",
+				     (unsigned long long)get64(p));
 		before = n;
 		if (leaf ? look_at_leaf(a, &n) : walk_page(a, w, n.child, level + 1))
 			return -1;
@@ -325,7 +326,9 @@ static int walk_page(struct audit *a, struct walk *w, uint64_t page, unsigned le
 	    (get16(p + 10) == P_LEAF) != (level + 1 == w->depth) ||
 	    walk_nodes(a, w, p, count, level) != 0) {
 		store_free(a->store, p);
-		return a->err[0] ? -1 : wrong(a, "page %llu is at a wrong depth", (unsigned long long)page);
+		return a->err[0]
+			   ? -1
+			   : wrong(a, "page %llu is at a wrong depth", (unsigned long long)page);
 	}
 	store_free(a->store, p);
 	return 0;
@@ -374,7 +377,7 @@ static int audit_file(struct audit *a, const struct checkpoint_state *c)
 }
 
 int audit_index(struct store *st, const char *index_path, const struct checkpoint_state *c,
-                char *err, size_t n)
+		char *err, size_t n)
 {
 	struct audit a = {.store = st, .err = err, .err_size = n, .tag = store_tag(st->uuid)};
 	char path[PATH_MAX];

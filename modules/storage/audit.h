@@ -18,6 +18,6 @@ struct checkpoint_state;
 
 /* 0: sound; -1: not, and a sentence in err tells what is wrong. Nobody may have the index open. */
 int audit_index(struct store *, const char *index_path, const struct checkpoint_state *, char *err,
-                size_t n);
+		size_t n);
 
 #endif

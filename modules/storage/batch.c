@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define CHUNK ((size_t)16 << 10)
+#define CHUNK   ((size_t)16 << 10)
 #define VECTORS 128
 
 struct batch_chunk {
@@ -20,8 +20,7 @@ struct batch_chunk {
 
 static const unsigned char zeros[8];
 
-void batch_begin(struct batch *b, struct store *st, uint64_t base, uint64_t seed,
-                 uint64_t sequence)
+void batch_begin(struct batch *b, struct store *st, uint64_t base, uint64_t seed, uint64_t sequence)
 {
 	*b = (struct batch){
 	    .store = st, .base = base, .seed = seed, .sequence = sequence, .time = store_time()};
@@ -107,7 +106,7 @@ void batch_stamp(const struct batch *b, struct record *r, uint64_t group)
 }
 
 int batch_add(struct batch *b, struct record *r, const void *body, const uint32_t *dots,
-              uint64_t *offset)
+	      uint64_t *offset)
 {
 	unsigned char *head = batch_alloc(b, RECORD_HEAD_MAX);
 	unsigned char *tail = NULL;

@@ -56,7 +56,7 @@ static int record_expunge(struct apply *a, const struct record *r, const unsigne
 		return EINVAL;
 	for (uint32_t i = 0; rc == 0 && i < r->count; i++) {
 		struct uid_range range = {get32(body + i * BODY_RANGE),
-		                          get32(body + i * BODY_RANGE + 4)};
+					  get32(body + i * BODY_RANGE + 4)};
 
 		if (range.first == 0 || range.count == 0 ||
 		    range.count - 1 > UINT32_MAX - range.first)
@@ -82,7 +82,7 @@ static int record_flags(struct apply *a, const struct record *r, const unsigned 
 }
 
 static bool body_name(char name[ROW_NAME_MAX + 1], const struct record *r,
-                      const unsigned char *body)
+		      const unsigned char *body)
 {
 	if (r->body_length > ROW_NAME_MAX || memchr(body, '\0', r->body_length))
 		return false;
@@ -131,7 +131,7 @@ static int make_lost_folder(struct apply *a, const struct record *r)
 }
 
 static int record_message(struct apply *a, const struct record *r, uint32_t segment,
-                          uint64_t offset)
+			  uint64_t offset)
 {
 	int rc = apply_message(a, r, segment, offset);
 
@@ -142,7 +142,7 @@ static int record_message(struct apply *a, const struct record *r, uint32_t segm
 }
 
 int apply_record(struct apply *a, const struct record *r, const unsigned char *body,
-                 uint32_t segment, uint64_t offset)
+		 uint32_t segment, uint64_t offset)
 {
 	switch (r->type) {
 	case RECORD_MESSAGE:

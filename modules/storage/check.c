@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define ROWS_AT_ONCE 256
-#define FAULTS_MAX 1000 /* told one by one; more are only counted */
+#define FAULTS_MAX   1000 /* told one by one; more are only counted */
 
 struct checked {
 	unsigned char key[KEY_MESSAGE];
@@ -31,7 +31,7 @@ struct check {
 };
 
 static void fault(struct check *k, uint64_t account, uint32_t folder, uint32_t uid,
-                  uint32_t segment, uint64_t offset, const char *what)
+		  uint32_t segment, uint64_t offset, const char *what)
 {
 	const struct pstn_call_ops *call = k->store->host->call;
 	char name[SEGMENT_NAME] = "";
@@ -80,8 +80,8 @@ static unsigned next_rows(struct check *k, MDB_dbi dbi, unsigned char key[KEY_ME
 		if (message_row_get(&row->row, row->key, ix->tag, v.mv_data, v.mv_size))
 			n++;
 		else
-			fault(k, get64be(row->key), get32be(row->key + 8), get32be(row->key + 12), 0, 0,
-			      "the index's row fails its checksum");
+			fault(k, get64be(row->key), get32be(row->key + 8), get32be(row->key + 12),
+			      0, 0, "the index's row fails its checksum");
 	}
 	mdb_cursor_close(c);
 	index_read_end(ix, txn);
@@ -143,7 +143,7 @@ static void check_table(struct check *k, MDB_dbi dbi)
 /* ---- folders ---- */
 
 static void check_totals(struct check *k, MDB_txn *txn, uint64_t account, uint32_t folder,
-                         const struct folder_row *f)
+			 const struct folder_row *f)
 {
 	struct index *ix = &k->store->index;
 	unsigned char prefix[KEY_MESSAGE];
@@ -155,7 +155,8 @@ static void check_totals(struct check *k, MDB_txn *txn, uint64_t account, uint32
 	if (mdb_cursor_open(txn, ix->messages, &c) != 0)
 		return;
 	key_message(prefix, account, folder, 0);
-	for (MDB_cursor_op op = MDB_SET_RANGE; mdb_cursor_get(c, &key, &v, op) == 0; op = MDB_NEXT) {
+	for (MDB_cursor_op op = MDB_SET_RANGE; mdb_cursor_get(c, &key, &v, op) == 0;
+	     op = MDB_NEXT) {
 		struct message_row row;
 
 		if (memcmp(key.mv_data, prefix, KEY_FOLDER) != 0)
@@ -168,7 +169,8 @@ static void check_totals(struct check *k, MDB_txn *txn, uint64_t account, uint32
 	}
 	mdb_cursor_close(c);
 	if (messages != f->messages || octets != f->octets || last >= f->uidnext)
-		fault(k, account, folder, last, 0, 0, "the folder's totals are not those of its messages");
+		fault(k, account, folder, last, 0, 0,
+		      "the folder's totals are not those of its messages");
 }
 
 static void check_folders(struct check *k)
@@ -191,7 +193,7 @@ static void check_folders(struct check *k)
 			if (folder_row_get(&row, key.mv_data, v.mv_data, v.mv_size)) {
 				k->total += row.messages + row.tombstones;
 				check_totals(k, txn, get64be(key.mv_data),
-				             get32be((unsigned char *)key.mv_data + 8), &row);
+					     get32be((unsigned char *)key.mv_data + 8), &row);
 			} else {
 				fault(k, get64be(key.mv_data), 0, 0, 0, 0,
 				      "the folder's row fails its checksum");

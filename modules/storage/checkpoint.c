@@ -19,11 +19,11 @@
 #define SLOT_USED (SLOT_HEAD + CHECKPOINT_META)
 
 /* LMDB 0.9, data version 1, 64 bit: a meta page is a page header and this. */
-#define META_AT 16
-#define META_MAGIC UINT32_C(0xBEEFC0DE)
-#define META_VERSION 1
+#define META_AT           16
+#define META_MAGIC        UINT32_C(0xBEEFC0DE)
+#define META_VERSION      1
 #define META_PAGE_SIZE_AT (META_AT + 24)
-#define META_TXN_AT (META_AT + 128)
+#define META_TXN_AT       (META_AT + 128)
 
 static const char slot_magic[8] = {'P', 'S', 'T', 'N', 'C', 'K', 'P', '1'};
 
@@ -145,7 +145,7 @@ int checkpoint_open(struct checkpoint *c, const char *index_path)
 }
 
 static bool read_meta(const struct checkpoint *c, uint64_t txn, uint32_t page_size,
-                      unsigned char meta[CHECKPOINT_META])
+		      unsigned char meta[CHECKPOINT_META])
 {
 	off_t at = (off_t)(txn & 1) * (off_t)page_size;
 
@@ -157,7 +157,7 @@ static bool read_meta(const struct checkpoint *c, uint64_t txn, uint32_t page_si
 /* A read transaction and the meta page of the state it sees. The page is overwritten two commits
  * later, hence the tries. */
 static int pin_and_copy(struct checkpoint *c, MDB_env *env, MDB_txn **pin,
-                        struct checkpoint_state *state)
+			struct checkpoint_state *state)
 {
 	MDB_stat info;
 	int rc = mdb_env_stat(env, &info);

@@ -20,9 +20,9 @@ struct index;
 #define CHECKPOINT_META 512 /* octets of a meta page that matter, and more */
 
 struct checkpoint {
-	int fd;        /* index/checkpoint */
-	int data;      /* index/data.mdb, to read meta pages */
-	MDB_txn *pin;  /* keeps the pages of the state at `pinned` and of all later ones */
+	int fd;       /* index/checkpoint */
+	int data;     /* index/data.mdb, to read meta pages */
+	MDB_txn *pin; /* keeps the pages of the state at `pinned` and of all later ones */
 	uint64_t pinned;
 	uint64_t taken; /* ms of the last one */
 	pthread_mutex_t mutex;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)64 << 10)
+#define PIECE        ((size_t)64 << 10)
 #define ROWS_AT_ONCE 256
 
 /* ---- what all of them need ---- */
@@ -31,7 +31,8 @@ const char *command_reason(int status)
 	case PSTN_E_TEMPORARY:
 		return "an input or output error; the log has more";
 	case PSTN_E_DAMAGED:
-		return "the data is damaged; the log says where, `storage check` finds all such places";
+		return "the data is damaged; the log says where, `storage check` finds all such "
+		       "places";
 	case PSTN_E_INVALID:
 		return "an argument cannot be used";
 	case PSTN_E_NO_MEMORY:
@@ -58,14 +59,16 @@ bool command_account(struct store *st, struct pstn_call *c, struct pstn_account 
 	if (status == PSTN_OK)
 		return true;
 	if (status == PSTN_E_NOT_FOUND)
-		call->fail(c, "There is no account \"%s\". `account list` shows all, `account add` "
-		              "makes one.",
-		           user);
+		call->fail(c,
+			   "There is no account \"%s\". `account list` shows all, `account add` "
+			   "makes one.",
+			   user);
 	else if (status == PSTN_E_INVALID)
-		call->fail(c, "\"%s\" is not an account name; write user@domain.", user ? user : "");
+		call->fail(c, "\"%s\" is not an account name; write user@domain.",
+			   user ? user : "");
 	else
 		call->fail(c, "The account \"%s\" could not be looked up: %s.", user,
-		           command_reason(status));
+			   command_reason(status));
 	return false;
 }
 
@@ -108,7 +111,7 @@ static int read_message(struct store *st, struct pstn_call *c, struct pstn_deliv
 }
 
 static void answer_delivered(struct store *st, struct pstn_call *c,
-                             const struct pstn_account *account, const struct record *r)
+			     const struct pstn_account *account, const struct record *r)
 {
 	const struct pstn_call_ops *call = st->host->call;
 
@@ -148,7 +151,8 @@ static void command_deliver(void *inst, struct pstn_call *c)
 		delivery_committed(d);
 		answer_delivered(st, c, &account, &p->deliver.record);
 	} else {
-		st->host->call->fail(c, "The message was not delivered: %s.", command_reason(status));
+		st->host->call->fail(c, "The message was not delivered: %s.",
+				     command_reason(status));
 	}
 	delivery_free(d);
 }
@@ -202,7 +206,7 @@ static int send_file(struct store *st, struct pstn_call *c, const struct pstn_co
 	while (status == PSTN_OK && done < content->length) {
 		uint64_t left = content->length - done;
 		ssize_t n = pread(content->fd, piece, left < PIECE ? (size_t)left : PIECE,
-		                  (off_t)(content->offset + done));
+				  (off_t)(content->offset + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -260,10 +264,12 @@ static void command_fetch(void *inst, struct pstn_call *c)
 	if (status == PSTN_OK)
 		status = send_message(st, c, &v, number);
 	if (status == PSTN_E_NOT_FOUND)
-		st->host->call->fail(c, "%s has no message \"%s\" in %s; `mailbox show %s` lists them.",
-		                     account.name, what ? what : "", folder, account.name);
+		st->host->call->fail(
+		    c, "%s has no message \"%s\" in %s; `mailbox show %s` lists them.",
+		    account.name, what ? what : "", folder, account.name);
 	else if (status != PSTN_OK)
-		st->host->call->fail(c, "The message could not be read: %s.", command_reason(status));
+		st->host->call->fail(c, "The message could not be read: %s.",
+				     command_reason(status));
 	view_close(&v);
 }
 

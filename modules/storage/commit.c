@@ -271,7 +271,8 @@ static bool join_last(struct commit *c, uint64_t account, uint32_t folder, struc
 
 static struct pending *new_flags(struct store *st, uint64_t account, uint32_t folder)
 {
-	struct pending *p = store_alloc(st, sizeof(*p) + FLAGS_AT_ONCE * sizeof(struct flag_change));
+	struct pending *p =
+	    store_alloc(st, sizeof(*p) + FLAGS_AT_ONCE * sizeof(struct flag_change));
 
 	if (!p)
 		return NULL;

@@ -17,9 +17,9 @@
 struct store;
 struct segment;
 
-#define CHECKPOINT_GROUPS 512                     /* committed until the next checkpoint */
-#define COMMIT_GROUP_MAX 512                      /* changes in a group */
-#define COMMIT_GROUP_OCTETS ((uint64_t)16 << 20)  /* and octets of messages */
+#define CHECKPOINT_GROUPS   512                  /* committed until the next checkpoint */
+#define COMMIT_GROUP_MAX    512                  /* changes in a group */
+#define COMMIT_GROUP_OCTETS ((uint64_t)16 << 20) /* and octets of messages */
 
 enum pending_kind { PENDING_DELIVER, PENDING_EXPUNGE, PENDING_FLAGS, PENDING_FORGET };
 
@@ -41,7 +41,7 @@ struct pending {
 			const void *body;
 			const uint32_t *dots;
 			struct segment *large; /* the text is there already; NULL: in body */
-			bool named; /* the record has its unique id already */
+			bool named;            /* the record has its unique id already */
 		} deliver;
 		struct {
 			const struct uid_range *ranges;
@@ -52,7 +52,7 @@ struct pending {
 			uint32_t count, room;
 		} flags;
 	};
-	int status; /* the result; a delivery's uid and uidl are in its record */
+	int status;                   /* the result; a delivery's uid and uidl are in its record */
 	struct pstn_op *op;           /* posted when done, or */
 	struct commit_waiter *waiter; /* told, or */
 	bool owned;                   /* freed */
@@ -67,8 +67,8 @@ struct commit {
 	pthread_mutex_t log; /* guards the store's log segment against priming */
 	uint64_t last_sequence;
 	_Atomic unsigned since_checkpoint;
-	bool broken;     /* a group that failed could not be taken back: nothing more is written */
-	bool told_full;  /* the log has heard that the disk is full */
+	bool broken;    /* a group that failed could not be taken back: nothing more is written */
+	bool told_full; /* the log has heard that the disk is full */
 };
 
 int commit_init(struct commit *);

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define BUFFER_MIN ((size_t)4096)
-#define DOTS_MIN 64
-#define DOTS_MAX 65536 /* kept of a large message; of more it is looked for them again */
+#define DOTS_MIN   64
+#define DOTS_MAX   65536 /* kept of a large message; of more it is looked for them again */
 
 struct pstn_delivery {
 	struct store *store;
@@ -27,11 +27,11 @@ struct pstn_delivery {
 	struct wire wire;
 	struct wire_out out;
 	struct segment large;
-	void *sum_memory;  /* of sum_state() */
-	uint64_t written;  /* octets of a large one in the file */
+	void *sum_memory; /* of sum_state() */
+	uint64_t written; /* octets of a large one in the file */
 	bool dots_lost;
-	bool sealed;    /* given to the group */
-	bool committed; /* else its segment is discarded */
+	bool sealed;      /* given to the group */
+	bool committed;   /* else its segment is discarded */
 	atomic_uint refs; /* the deliverer's, and one of a job under way */
 	int status;       /* not PSTN_OK: nothing more is taken */
 	/* the call under way */
@@ -112,7 +112,7 @@ static bool make_buffers(struct pstn_delivery *d, uint64_t expected)
 }
 
 int delivery_begin(struct store *st, const struct pstn_delivery_request *q,
-                   const unsigned char *import_key, struct pstn_delivery **out)
+		   const unsigned char *import_key, struct pstn_delivery **out)
 {
 	struct pstn_delivery *d;
 	struct record *r;
@@ -335,7 +335,7 @@ static int finish_large(struct pstn_delivery *d)
 		return status;
 	r->body_sum = XXH3_64bits_digest(sum_state(d));
 	rc = d->dots_lost ? dots_find(&place, &r->count, &r->tail_sum)
-	                  : dots_write(&place, d->out.dots, r->count, &r->tail_sum);
+			  : dots_write(&place, d->out.dots, r->count, &r->tail_sum);
 	/* The head is written when all of this is on disk: a sound head means a whole message. */
 	if (rc == 0)
 		rc = segment_sync(&d->large);
@@ -377,7 +377,7 @@ void delivery_committed(struct pstn_delivery *d)
 /* ---- the interface ---- */
 
 static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_request *q,
-                 struct pstn_delivery **out, pstn_done *done, void *arg)
+		 struct pstn_delivery **out, pstn_done *done, void *arg)
 {
 	int status = delivery_begin(inst, q, NULL, out);
 
@@ -433,7 +433,7 @@ static int write_later(struct pstn_delivery *d)
 }
 
 static int write_some(struct pstn_delivery *d, const char *bytes, size_t n, pstn_done *done,
-                      void *arg)
+		      void *arg)
 {
 	int status;
 
@@ -500,9 +500,10 @@ static int commit_later(struct pstn_delivery *d)
 	int status;
 
 	if (d->large.fd >= 0)
-		return st->host->job(st->self, d->session, commit_work, commit_done, commit_orphan, d)
-		           ? PSTN_LATER
-		           : PSTN_E_NO_MEMORY;
+		return st->host->job(st->self, d->session, commit_work, commit_done, commit_orphan,
+				     d)
+			   ? PSTN_LATER
+			   : PSTN_E_NO_MEMORY;
 	p = delivery_seal(d, &status);
 	if (!p)
 		return status;

@@ -15,7 +15,7 @@ struct store;
 
 /* For job threads: the calls wait. import_key: 16 octets, or NULL. */
 int delivery_begin(struct store *, const struct pstn_delivery_request *,
-                   const unsigned char *import_key, struct pstn_delivery **out);
+		   const unsigned char *import_key, struct pstn_delivery **out);
 int delivery_write(struct pstn_delivery *, const char *bytes, size_t n);
 /* The text is complete: what commit_wait() takes. NULL and *status: it cannot be. */
 struct pending *delivery_seal(struct pstn_delivery *, int *status);

@@ -52,7 +52,7 @@ static struct dots *begin(const struct dots_place *place, void **memory)
 	if (!*memory)
 		return NULL;
 	d = (struct dots *)(((uintptr_t)*memory + _Alignof(struct dots) - 1) &
-	                    ~(uintptr_t)(_Alignof(struct dots) - 1));
+			    ~(uintptr_t)(_Alignof(struct dots) - 1));
 	d->place = place;
 	d->at = ALIGN8(place->text + place->octets);
 	XXH3_64bits_reset_withSeed(&d->sum, place->segment->seed);
@@ -86,7 +86,8 @@ int dots_write(const struct dots_place *place, const uint32_t *dots, uint32_t n,
 }
 
 /* In wire form every LF ends a line. */
-static int look_at(struct dots *d, const unsigned char *p, size_t n, uint64_t from, bool *line_start)
+static int look_at(struct dots *d, const unsigned char *p, size_t n, uint64_t from,
+		   bool *line_start)
 {
 	int rc = 0;
 
@@ -110,8 +111,8 @@ int dots_find(const struct dots_place *place, uint32_t *n, uint64_t *sum)
 	for (uint64_t from = 0; rc == 0 && from < place->octets;) {
 		uint64_t left = place->octets - from;
 		ssize_t got = pread(place->segment->fd, d->text,
-		                    left < sizeof(d->text) ? (size_t)left : sizeof(d->text),
-		                    (off_t)(place->text + from));
+				    left < sizeof(d->text) ? (size_t)left : sizeof(d->text),
+				    (off_t)(place->text + from));
 
 		if (got < 0 && errno == EINTR)
 			continue;

@@ -12,7 +12,8 @@ struct store;
 struct dots_place {
 	struct store *store;
 	struct segment *segment;
-	uint64_t text, octets; /* where the text is; the dots come behind it, at the next 8 octets */
+	uint64_t text,
+	    octets; /* where the text is; the dots come behind it, at the next 8 octets */
 };
 
 /* 0 or errno. */

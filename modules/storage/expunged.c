@@ -11,7 +11,7 @@
 #include <string.h>
 
 int expunged_begin(struct expunged_walk *w, struct index *ix, MDB_txn *txn, uint64_t account,
-                   uint32_t folder, uint64_t since)
+		   uint32_t folder, uint64_t since)
 {
 	*w = (struct expunged_walk){.op = MDB_SET_RANGE};
 	key_change(w->key, account, folder, since + 1, 0);
@@ -82,7 +82,7 @@ static int by_uid(const void *x, const void *y)
 }
 
 int expunged_collect(struct expunged_set *s, struct store *st, MDB_txn *txn, uint64_t account,
-                     uint32_t folder, uint64_t since, uint32_t uidnext)
+		     uint32_t folder, uint64_t since, uint32_t uidnext)
 {
 	struct expunged_walk walk;
 	struct expunged e;

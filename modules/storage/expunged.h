@@ -21,7 +21,7 @@ struct expunged_walk {
 
 /* expunged_end() in any case; expunged_next() says MDB_NOTFOUND at the end. */
 int expunged_begin(struct expunged_walk *, struct index *, MDB_txn *, uint64_t account,
-                   uint32_t folder, uint64_t since);
+		   uint32_t folder, uint64_t since);
 int expunged_next(struct expunged_walk *, struct expunged *);
 void expunged_end(struct expunged_walk *);
 
@@ -32,7 +32,7 @@ struct expunged_set { /* ascending by uid, not overlapping */
 
 /* Only uids that really went with the change named, and below uidnext. 0, MDB_* or ENOMEM. */
 int expunged_collect(struct expunged_set *, struct store *, MDB_txn *, uint64_t account,
-                     uint32_t folder, uint64_t since, uint32_t uidnext);
+		     uint32_t folder, uint64_t since, uint32_t uidnext);
 void expunged_free(struct expunged_set *, struct store *);
 
 #endif

@@ -51,11 +51,10 @@ static int damaged(const struct fetching *f, const char *what)
 	char name[SEGMENT_NAME];
 
 	segment_name(name, f->row->segment);
-	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_ERROR, "message-damaged",
-	                         PSTN_U("account", f->key->account),
-	                         PSTN_U("folder", f->key->folder), PSTN_U("uid", f->key->uid),
-	                         PSTN_S("segment", name), PSTN_U("offset", f->row->offset),
-	                         PSTN_S("what", what)));
+	st->host->log(PSTN_EVENT(
+	    st->self, NULL, PSTN_ERROR, "message-damaged", PSTN_U("account", f->key->account),
+	    PSTN_U("folder", f->key->folder), PSTN_U("uid", f->key->uid), PSTN_S("segment", name),
+	    PSTN_U("offset", f->row->offset), PSTN_S("what", what)));
 	st->host->count(st->self, METRIC_DAMAGED, 1);
 	return PSTN_E_DAMAGED;
 }
@@ -68,8 +67,8 @@ static int read_all(const struct fetching *f, void *to, size_t n, uint64_t at)
 	while (done < n) {
 		struct iovec v = {(char *)to + done, n - done};
 		ssize_t got = f->may_block
-		                  ? preadv(f->file->fd, &v, 1, (off_t)(at + done))
-		                  : preadv2(f->file->fd, &v, 1, (off_t)(at + done), RWF_NOWAIT);
+				  ? preadv(f->file->fd, &v, 1, (off_t)(at + done))
+				  : preadv2(f->file->fd, &v, 1, (off_t)(at + done), RWF_NOWAIT);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -134,8 +133,7 @@ static int fetch_copy(struct fetching *f, struct pstn_content *out)
 	uint64_t body = ALIGN8(f->row->octets);
 	unsigned char *text = f->got->bytes + f->head;
 	struct record r;
-	int status =
-	    read_all(f, f->got->bytes, (size_t)(f->head + body + f->tail), f->row->offset);
+	int status = read_all(f, f->got->bytes, (size_t)(f->head + body + f->tail), f->row->offset);
 
 	if (status == PSTN_OK)
 		status = check_head(f, f->got->bytes, &r);
@@ -193,8 +191,8 @@ static uint32_t head_of(const struct message_row *row)
 
 static int begin(struct fetching *f, bool copy)
 {
-	uint64_t room = copy ? f->head + ALIGN8(f->row->octets) + f->tail
-	                     : RECORD_HEAD_MAX + f->tail;
+	uint64_t room =
+	    copy ? f->head + ALIGN8(f->row->octets) + f->tail : RECORD_HEAD_MAX + f->tail;
 	int status;
 
 	f->file = files_get(f->store, f->row->segment, f->may_block, &status);
@@ -211,14 +209,14 @@ static int begin(struct fetching *f, bool copy)
 }
 
 int fetch(struct store *st, const struct fetch_key *key, const struct message_row *row,
-          bool may_block, struct pstn_content *out)
+	  bool may_block, struct pstn_content *out)
 {
 	struct fetching f = {.store = st,
-	                     .key = key,
-	                     .row = row,
-	                     .head = head_of(row),
-	                     .tail = (uint64_t)row->dots * 4,
-	                     .may_block = may_block};
+			     .key = key,
+			     .row = row,
+			     .head = head_of(row),
+			     .tail = (uint64_t)row->dots * 4,
+			     .may_block = may_block};
 	bool copy = row->octets <= FETCH_COPY_MAX;
 	int status;
 

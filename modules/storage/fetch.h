@@ -19,6 +19,6 @@ struct fetch_key {
 
 /* enum pstn_status, or VIEW_COLD. */
 int fetch(struct store *, const struct fetch_key *, const struct message_row *, bool may_block,
-          struct pstn_content *out);
+	  struct pstn_content *out);
 
 #endif

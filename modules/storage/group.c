@@ -46,7 +46,7 @@ struct segment_choice {
 };
 
 static unsigned list_choices(struct store *st, MDB_txn *txn, struct segment_choice *choices,
-                             unsigned max)
+			     unsigned max)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
@@ -254,15 +254,16 @@ static void take_back(struct group *g)
 	if (rc == 0)
 		return;
 	st->commit.broken = true;
-	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
-	                         PSTN_S("error", index_error(rc)), PSTN_U("segment", st->log.id),
-	                         PSTN_S("hint", "A write failed and could not be taken back. Nothing "
-	                                        "is accepted until the disk works and the server "
-	                                        "is restarted; reading goes on.")));
+	st->host->log(
+	    PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
+		       PSTN_S("error", index_error(rc)), PSTN_U("segment", st->log.id),
+		       PSTN_S("hint", "A write failed and could not be taken back. Nothing "
+				      "is accepted until the disk works and the server "
+				      "is restarted; reading goes on.")));
 }
 
 static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, uint64_t end,
-                        bool sealed)
+			bool sealed)
 {
 	struct segment_row *row;
 	int rc = apply_segment(&g->apply, id, &row);
@@ -412,11 +413,11 @@ static void tell_failure(struct store *st, int rc)
 		return;
 	st->commit.told_full = full;
 	st->host->log(PSTN_EVENT(st->self, NULL, full ? PSTN_CRITICAL : PSTN_ERROR,
-	                         full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
-	                         PSTN_S("error", index_error(rc)),
-	                         PSTN_S("hint", full ? "Mail is refused until there is space; "
-	                                               "deletions go on."
-	                                             : "Nothing of this group was acknowledged.")));
+				 full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
+				 PSTN_S("error", index_error(rc)),
+				 PSTN_S("hint", full ? "Mail is refused until there is space; "
+						       "deletions go on."
+						     : "Nothing of this group was acknowledged.")));
 }
 
 static int run(struct group *g)

@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHARED_SIZE 4096
+#define SHARED_SIZE  4096
 #define LOCK_WAIT_MS 15000
-#define UUID_TEXT 32
+#define UUID_TEXT    32
 
 static int say(const struct store *st, char *err, size_t n, const char *name, const char *what)
 {
@@ -44,7 +44,8 @@ static int find_path(struct store *st, char *err, size_t n)
 	if (st->options.path && *st->options.path)
 		length = snprintf(st->path, sizeof(st->path), "%s", st->options.path);
 	else
-		length = snprintf(st->path, sizeof(st->path), "%s/%s", state, st->host->name(st->self));
+		length =
+		    snprintf(st->path, sizeof(st->path), "%s/%s", state, st->host->name(st->self));
 	/* Names are put behind it later. */
 	if (length > 0 && (size_t)length < sizeof(st->path) - 64)
 		return 0;
@@ -72,8 +73,8 @@ int home_open(struct store *st, char *err, size_t n)
 		return say(st, err, n, "segments", strerror(errno));
 	if (faccessat(st->segment_dir, ".", W_OK, 0) != 0)
 		return say(st, err, n, "segments",
-		           "is not writable for the server; it must belong to the user that the "
-		           "server runs as");
+			   "is not writable for the server; it must belong to the user that the "
+			   "server runs as");
 	return 0;
 }
 
@@ -81,8 +82,7 @@ int home_open(struct store *st, char *err, size_t n)
 
 static bool lock_byte(int fd, short type, off_t start)
 {
-	struct flock lock = {
-	    .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
 
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
@@ -111,12 +111,12 @@ int home_lock(struct store *st, bool *first, char *err, size_t n)
 	/* LMDB cannot be opened twice by one process: this byte is the process's own. */
 	if (!lock_byte(st->lock, F_WRLCK, SHARED_SIZE + getpid()))
 		return say(st, err, n, "lock",
-		           "another storage instance of this server has the same path; give each "
-		           "its own");
+			   "another storage instance of this server has the same path; give each "
+			   "its own");
 	if (!wait_for_lock(st->lock, first))
 		return say(st, err, n, "lock",
-		           "another process has been opening the store for 15 seconds; it may be "
-		           "recovering a large one, try again later");
+			   "another process has been opening the store for 15 seconds; it may be "
+			   "recovering a large one, try again later");
 	page = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, st->lock, 0);
 	if (page == MAP_FAILED)
 		return say(st, err, n, "lock", strerror(errno));
@@ -164,7 +164,8 @@ static int write_identity(struct store *st)
 	int fd, length, rc = 0;
 
 	uuid_text(st->uuid, uuid);
-	length = snprintf(text, sizeof(text), "postern store\nformat %d\nid %s\n", STORE_FORMAT, uuid);
+	length =
+	    snprintf(text, sizeof(text), "postern store\nformat %d\nid %s\n", STORE_FORMAT, uuid);
 	fd = openat(st->dir, "store.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno;
@@ -196,8 +197,8 @@ static int read_identity(struct store *st, char *err, size_t n)
 		return 1; /* damaged: a segment says the same */
 	if (format > STORE_FORMAT)
 		return say(st, err, n, "store",
-		           "the store was written by a later version of the server; start that "
-		           "version");
+			   "the store was written by a later version of the server; start that "
+			   "version");
 	if (sscanf(text, "postern store\nformat %*d\nid %32[0-9a-f]", uuid) != 1 ||
 	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
 		return 1;
@@ -213,7 +214,8 @@ static uint32_t segment_number(const char *name)
 }
 
 /* Calls each(arg, id) for every segment file until it returns false. */
-static void each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
+static void each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *),
+			 void *arg)
 {
 	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -246,7 +248,7 @@ static bool take_identity(struct store *st, uint32_t id, void *arg)
 	if (fd < 0)
 		return true;
 	*found = pread(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
-	         segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
+		 segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
 	close(fd);
 	if (*found)
 		memcpy(st->uuid, head.store, sizeof(st->uuid));

@@ -29,7 +29,7 @@ void home_close(struct store *);
 bool home_has_index(struct store *);
 bool home_has_segments(struct store *);
 bool home_rebuild_asked(struct store *);
-int home_ask_rebuild(struct store *); /* at the next start; 0 or errno */
+int home_ask_rebuild(struct store *);     /* at the next start; 0 or errno */
 void home_forget_readers(struct store *); /* LMDB's lock file: of processes that are gone */
 uint32_t home_last_segment(struct store *);
 bool home_shared_by_others(struct store *);

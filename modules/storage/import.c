@@ -21,9 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)64 << 10)
+#define PIECE          ((size_t)64 << 10)
 #define BATCH_MESSAGES 64
-#define BATCH_OCTETS ((uint64_t)4 << 20)
+#define BATCH_OCTETS   ((uint64_t)4 << 20)
 
 struct import {
 	struct store *store;
@@ -92,10 +92,10 @@ static void flush(struct import *im)
 static bool begin_message(struct import *im, uint64_t received, uint32_t flags)
 {
 	struct pstn_delivery_request q = {.size = sizeof(q),
-	                                  .account = &im->account,
-	                                  .folder = im->folder,
-	                                  .received = received,
-	                                  .flags = flags};
+					  .account = &im->account,
+					  .folder = im->folder,
+					  .received = received,
+					  .flags = flags};
 	int status = delivery_begin(im->store, &q, NULL, &im->current);
 
 	XXH3_128bits_reset(im->hash);
@@ -281,7 +281,7 @@ static bool read_file(struct import *im, int fd, uint64_t received, uint32_t fla
 }
 
 static void import_file(struct import *im, int fd, const char *identity, size_t n, bool content,
-                        uint64_t received, uint32_t flags)
+			uint64_t received, uint32_t flags)
 {
 	unsigned char key[16];
 
@@ -320,7 +320,7 @@ struct entries {
 };
 
 static bool add_entry(struct import *im, struct entries *es, const char *directory,
-                      const char *name, uint64_t when)
+		      const char *name, uint64_t when)
 {
 	size_t n = strlen(name) + 1;
 	struct entry *larger;
@@ -349,7 +349,7 @@ static bool add_entry(struct import *im, struct entries *es, const char *directo
 static int open_below(int dir, const char *directory)
 {
 	return openat(dir, *directory ? directory : ".",
-	              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /* Names of the regular files in a directory below the source. */
@@ -369,7 +369,8 @@ static void read_entries(struct import *im, struct entries *es, int source, cons
 		uint64_t when = maildir_time(e->d_name);
 
 		if (e->d_name[0] == '.' ||
-		    fstatat(fd, e->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
+		    fstatat(fd, e->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+		    !S_ISREG(info.st_mode))
 			continue;
 		if (!when)
 			when = (uint64_t)info.st_mtime;
@@ -387,8 +388,8 @@ static void import_entry(struct import *im, int source, const struct entry *e, b
 
 	n = snprintf(path, sizeof(path), "%s%s%s", e->directory, *e->directory ? "/" : "", e->name);
 	fd = n < 0 || (size_t)n >= sizeof(path)
-	         ? -1
-	         : openat(source, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		 ? -1
+		 : openat(source, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	/* A mail program may have renamed or removed it meanwhile. */
 	if (fd < 0 || fstat(fd, &info) != 0) {
 		im->refused++;
@@ -397,9 +398,10 @@ static void import_entry(struct import *im, int source, const struct entry *e, b
 		return;
 	}
 	if (maildir) {
-		n = snprintf(path, sizeof(path), "maildir %.*s", (int)maildir_base(e->name), e->name);
+		n = snprintf(path, sizeof(path), "maildir %.*s", (int)maildir_base(e->name),
+			     e->name);
 		import_file(im, fd, path, (size_t)n, false, (uint64_t)info.st_mtime,
-		            strcmp(e->directory, "cur") == 0 ? maildir_flags(e->name) : 0);
+			    strcmp(e->directory, "cur") == 0 ? maildir_flags(e->name) : 0);
 	} else {
 		n = snprintf(path, sizeof(path), "file %s", e->name);
 		import_file(im, fd, path, (size_t)n, true, (uint64_t)info.st_mtime, 0);
@@ -460,11 +462,12 @@ static void answer(struct import *im)
 	const struct pstn_call_ops *call = im->store->host->call;
 
 	if (im->status != PSTN_OK) {
-		call->fail(im->call,
-		           "The import stopped after %llu messages (%llu were there already): %s. Run "
-		           "it again to go on; nothing is imported twice.",
-		           (unsigned long long)im->imported, (unsigned long long)im->skipped,
-		           command_reason(im->status));
+		call->fail(
+		    im->call,
+		    "The import stopped after %llu messages (%llu were there already): %s. Run "
+		    "it again to go on; nothing is imported twice.",
+		    (unsigned long long)im->imported, (unsigned long long)im->skipped,
+		    command_reason(im->status));
 		return;
 	}
 	call->open_object(im->call, NULL);

@@ -14,7 +14,7 @@
 #include <strings.h>
 
 #define READER_SLOTS 1022 /* over all processes that share the store */
-#define MAP_MAX ((size_t)1 << 46)
+#define MAP_MAX      ((size_t)1 << 46)
 
 int index_status(int rc)
 {
@@ -56,10 +56,17 @@ static int open_tables(struct index *ix, MDB_txn *txn, unsigned flags)
 		const char *name;
 		MDB_dbi *dbi;
 	} tables[] = {
-	    {"meta", &ix->meta},           {"segments", &ix->segments}, {"accounts", &ix->accounts},
-	    {"folders", &ix->folders},     {"names", &ix->names},       {"messages", &ix->messages},
-	    {"tombstones", &ix->tombstones}, {"changes", &ix->changes},   {"uidls", &ix->uidls},
-	    {"imports", &ix->imports},       {"keywords", &ix->keywords},
+	    {"meta", &ix->meta},
+	    {"segments", &ix->segments},
+	    {"accounts", &ix->accounts},
+	    {"folders", &ix->folders},
+	    {"names", &ix->names},
+	    {"messages", &ix->messages},
+	    {"tombstones", &ix->tombstones},
+	    {"changes", &ix->changes},
+	    {"uidls", &ix->uidls},
+	    {"imports", &ix->imports},
+	    {"keywords", &ix->keywords},
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
@@ -95,7 +102,7 @@ static int open_env(struct index *ix, const char *path, bool create)
 }
 
 int index_open(struct index *ix, struct store *st, const char *path, bool create, char *err,
-               size_t n)
+	       size_t n)
 {
 	int rc;
 
@@ -333,7 +340,7 @@ int index_account(struct index *ix, MDB_txn *txn, uint64_t account, struct accou
 }
 
 int index_put_account(struct index *ix, MDB_txn *txn, uint64_t account,
-                      const struct account_row *row)
+		      const struct account_row *row)
 {
 	unsigned char key[KEY_ACCOUNT], bytes[ROW_ACCOUNT_MAX];
 
@@ -342,7 +349,7 @@ int index_put_account(struct index *ix, MDB_txn *txn, uint64_t account,
 }
 
 int index_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
-                 struct folder_row *row)
+		 struct folder_row *row)
 {
 	unsigned char key[KEY_FOLDER];
 	MDB_val v;
@@ -356,7 +363,7 @@ int index_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t fold
 }
 
 int index_put_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
-                     const struct folder_row *row)
+		     const struct folder_row *row)
 {
 	unsigned char key[KEY_FOLDER], bytes[ROW_FOLDER_MAX];
 
@@ -365,7 +372,7 @@ int index_put_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t 
 }
 
 static int get_message(struct index *ix, MDB_txn *txn, MDB_dbi dbi,
-                       const unsigned char key[KEY_MESSAGE], struct message_row *row)
+		       const unsigned char key[KEY_MESSAGE], struct message_row *row)
 {
 	MDB_val v;
 	int rc = get(txn, dbi, key, KEY_MESSAGE, &v);
@@ -376,7 +383,7 @@ static int get_message(struct index *ix, MDB_txn *txn, MDB_dbi dbi,
 }
 
 int index_message(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint32_t uid,
-                  struct message_row *row)
+		  struct message_row *row)
 {
 	unsigned char key[KEY_MESSAGE];
 
@@ -384,8 +391,8 @@ int index_message(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t fol
 	return get_message(ix, txn, ix->messages, key, row);
 }
 
-int index_tombstone(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
-                    uint32_t uid, struct message_row *row)
+int index_tombstone(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint32_t uid,
+		    struct message_row *row)
 {
 	unsigned char key[KEY_MESSAGE];
 
@@ -393,14 +400,15 @@ int index_tombstone(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t f
 	return get_message(ix, txn, ix->tombstones, key, row);
 }
 
-int index_folder_id(struct index *ix, MDB_txn *txn, uint64_t account, const char *name, uint32_t *id)
+int index_folder_id(struct index *ix, MDB_txn *txn, uint64_t account, const char *name,
+		    uint32_t *id)
 {
 	unsigned char key[KEY_NAME_MAX];
 	MDB_val v;
 	int rc;
 
-	*id = FOLDER_INBOX;
-	if (strcasecmp(name, "INBOX") == 0)
+	*id = strcasecmp(name, "INBOX") == 0 ? FOLDER_INBOX : 0;
+	if (*id)
 		return 0;
 	rc = get(txn, ix->names, key, key_name(key, account, name), &v);
 	if (rc != 0)

@@ -21,8 +21,8 @@ struct index {
 	struct store *store;
 	MDB_env *env;
 	/* meta: "state", segments; the others are keyed by account first, in key_ functions' order */
-	MDB_dbi meta, segments, accounts, folders, names, messages, tombstones, changes, uidls, imports,
-	    keywords;
+	MDB_dbi meta, segments, accounts, folders, names, messages, tombstones, changes, uidls,
+	    imports, keywords;
 	uint32_t tag;
 	pthread_rwlock_t map; /* read: a transaction is running; write: the map is being moved */
 	_Atomic(MDB_txn *) idle[INDEX_READERS]; /* reset read transactions, to be renewed */
@@ -54,11 +54,11 @@ int index_account(struct index *, MDB_txn *, uint64_t account, struct account_ro
 int index_put_account(struct index *, MDB_txn *, uint64_t account, const struct account_row *);
 int index_folder(struct index *, MDB_txn *, uint64_t account, uint32_t folder, struct folder_row *);
 int index_put_folder(struct index *, MDB_txn *, uint64_t account, uint32_t folder,
-                     const struct folder_row *);
+		     const struct folder_row *);
 int index_message(struct index *, MDB_txn *, uint64_t account, uint32_t folder, uint32_t uid,
-                  struct message_row *);
+		  struct message_row *);
 int index_tombstone(struct index *, MDB_txn *, uint64_t account, uint32_t folder, uint32_t uid,
-                    struct message_row *);
+		    struct message_row *);
 /* The folder of that name; INBOX in any case of letters is FOLDER_INBOX without looking. */
 int index_folder_id(struct index *, MDB_txn *, uint64_t account, const char *name, uint32_t *id);
 

@@ -149,7 +149,7 @@ static void open_give(struct call *c)
 }
 
 static int drop_open(void *inst, struct pstn_session *s, const struct pstn_account *account,
-                     const char *folder, struct pstn_maildrop **out, pstn_done *done, void *arg)
+		     const char *folder, struct pstn_maildrop **out, pstn_done *done, void *arg)
 {
 	struct store *st = inst;
 	struct call c = {
@@ -190,15 +190,15 @@ static void totals_give(struct call *c)
 }
 
 static int drop_totals(struct pstn_maildrop *d, struct pstn_maildrop_totals *out, pstn_done *done,
-                       void *arg)
+		       void *arg)
 {
 	struct call c = {.drop = d,
-	                 .run = totals_run,
-	                 .give = totals_give,
-	                 .discard = nothing,
-	                 .done = done,
-	                 .arg = arg,
-	                 .totals = {.out = out}};
+			 .run = totals_run,
+			 .give = totals_give,
+			 .discard = nothing,
+			 .done = done,
+			 .arg = arg,
+			 .totals = {.out = out}};
 
 	return call_go(&c);
 }
@@ -239,23 +239,25 @@ static int list_run_here(struct call *c, bool may_block)
 {
 	int status;
 
+	c->run = list_run;
 	c->list.rows = c->list.out;
 	status = list_run(c, may_block);
-	c->list.rows = NULL;
-	c->run = list_run;
+	/* A job must not touch the caller's rows. */
+	if (status != PSTN_OK)
+		c->list.rows = NULL;
 	return status;
 }
 
 static int drop_list(struct pstn_maildrop *d, uint32_t first, struct pstn_message *rows,
-                     uint32_t max, uint32_t *count, pstn_done *done, void *arg)
+		     uint32_t max, uint32_t *count, pstn_done *done, void *arg)
 {
 	struct call c = {.drop = d,
-	                 .run = list_run_here,
-	                 .give = list_give,
-	                 .discard = list_discard,
-	                 .done = done,
-	                 .arg = arg,
-	                 .list = {.first = first, .max = max, .out = rows, .count = count}};
+			 .run = list_run_here,
+			 .give = list_give,
+			 .discard = list_discard,
+			 .done = done,
+			 .arg = arg,
+			 .list = {.first = first, .max = max, .out = rows, .count = count}};
 	uint32_t left;
 
 	*count = 0;
@@ -270,7 +272,7 @@ static int drop_list(struct pstn_maildrop *d, uint32_t first, struct pstn_messag
 /* ---- read ---- */
 
 static int find_message(struct view *v, uint32_t number, struct fetch_key *key,
-                        struct message_row *row)
+			struct message_row *row)
 {
 	MDB_txn *txn;
 	int rc;
@@ -316,15 +318,15 @@ static void read_discard(struct call *c)
 }
 
 static int drop_read(struct pstn_maildrop *d, uint32_t number, struct pstn_content *out,
-                     pstn_done *done, void *arg)
+		     pstn_done *done, void *arg)
 {
 	struct call c = {.drop = d,
-	                 .run = read_run,
-	                 .give = read_give,
-	                 .discard = read_discard,
-	                 .done = done,
-	                 .arg = arg,
-	                 .read = {.number = number, .out = out}};
+			 .run = read_run,
+			 .give = read_give,
+			 .discard = read_discard,
+			 .done = done,
+			 .arg = arg,
+			 .read = {.number = number, .out = out}};
 
 	if (number == 0 || number > d->view.messages)
 		return PSTN_E_NOT_FOUND;
@@ -394,8 +396,8 @@ static int removal_prepare(struct removal *r, const uint32_t *numbers)
 {
 	struct view *v = &r->drop->view;
 
-	r->pending = (struct pending){
-	    .kind = PENDING_EXPUNGE, .account = v->account, .folder = v->folder};
+	r->pending =
+	    (struct pending){.kind = PENDING_EXPUNGE, .account = v->account, .folder = v->folder};
 	return view_ranges(v, numbers, r->n, &r->ranges, &r->pending.expunge.count);
 }
 
@@ -425,7 +427,8 @@ static int removal_by_job(struct removal *r, const uint32_t *numbers)
 	memcpy(r->numbers, numbers, r->n * sizeof(*numbers));
 	if (!r->drop->session)
 		return removal_work(r);
-	if (!st->host->job(st->self, r->drop->session, removal_work, removal_done, removal_orphan, r))
+	if (!st->host->job(st->self, r->drop->session, removal_work, removal_done, removal_orphan,
+			   r))
 		return PSTN_E_NO_MEMORY;
 	return PSTN_LATER;
 }
@@ -435,8 +438,7 @@ static int removal_by_queue(struct removal *r)
 	struct store *st = r->drop->view.store;
 
 	r->pending.expunge.ranges = r->ranges;
-	r->pending.op =
-	    st->host->pend(st->self, r->drop->session, removal_done, removal_orphan, r);
+	r->pending.op = st->host->pend(st->self, r->drop->session, removal_done, removal_orphan, r);
 	if (!r->pending.op)
 		return PSTN_E_NO_MEMORY;
 	commit_submit(st, &r->pending);
@@ -444,7 +446,7 @@ static int removal_by_queue(struct removal *r)
 }
 
 static int drop_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t n,
-                        pstn_done *done, void *arg)
+			pstn_done *done, void *arg)
 {
 	struct store *st = d->view.store;
 	struct removal *r;

@@ -123,14 +123,14 @@ static void read_status(struct mbox *m, const char *p, size_t n)
 		char letter;
 		uint32_t flag;
 	} letters[] = {{'R', PSTN_SEEN},
-	               {'A', PSTN_ANSWERED},
-	               {'F', PSTN_FLAGGED},
-	               {'D', PSTN_DELETED},
-	               {'T', PSTN_DRAFT}};
+		       {'A', PSTN_ANSWERED},
+		       {'F', PSTN_FLAGGED},
+		       {'D', PSTN_DELETED},
+		       {'T', PSTN_DRAFT}};
 	const char *colon = memchr(p, ':', n);
 
 	if (!colon || !((colon - p == 6 && strncasecmp(p, "Status", 6) == 0) ||
-	                (colon - p == 8 && strncasecmp(p, "X-Status", 8) == 0)))
+			(colon - p == 8 && strncasecmp(p, "X-Status", 8) == 0)))
 		return;
 	for (const char *c = colon + 1; c < p + n; c++) {
 		for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++) {
@@ -155,8 +155,8 @@ static bool take_line(struct mbox *m, const char *line, size_t n, size_t body)
 	uint64_t received = 0;
 	bool first = m->line_offset == 0;
 	bool from = (first || m->blank_before || !m->in_message) &&
-	            (mbox_is_from(line, body, &received) ||
-	             (first && body >= 5 && memcmp(line, "From ", 5) == 0));
+		    (mbox_is_from(line, body, &received) ||
+		     (first && body >= 5 && memcmp(line, "From ", 5) == 0));
 
 	if (from)
 		return begin_message(m, received);

@@ -39,7 +39,7 @@ static int name_account(struct apply *a, struct batch *b, uint64_t account, cons
 }
 
 static int make_folder(struct apply *a, struct batch *b, uint64_t account, const char *name,
-                       uint32_t *folder)
+		       uint32_t *folder)
 {
 	struct account_row owner;
 	struct folder_row row = {.uidnext = 1};
@@ -63,7 +63,7 @@ static int make_folder(struct apply *a, struct batch *b, uint64_t account, const
 }
 
 static int find_folder(struct apply *a, struct batch *b, const struct pending *p, uint32_t *folder,
-                       struct folder_row **row)
+		       struct folder_row **row)
 {
 	int rc = name_account(a, b, p->account, p->deliver.account_name);
 
@@ -108,7 +108,7 @@ static bool imported_before(struct apply *a, const struct pending *p, int *rc)
 /* A unique id of our own making that somebody brings back: rows keep its serial alone, so that
  * finding it takes a walk through the folder. Rare: restored or re-imported mail. */
 static bool serial_there(struct apply *a, uint64_t account, uint32_t folder, uint64_t serial,
-                         int *rc)
+			 int *rc)
 {
 	unsigned char prefix[KEY_MESSAGE];
 	MDB_val k = {.mv_size = KEY_FOLDER, .mv_data = prefix}, v;
@@ -124,7 +124,7 @@ static bool serial_there(struct apply *a, uint64_t account, uint32_t folder, uin
 		struct message_row row;
 
 		found = message_row_get(&row, k.mv_data, a->index->tag, v.mv_data, v.mv_size) &&
-		        row.serial == serial;
+			row.serial == serial;
 		*rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
 	}
 	mdb_cursor_close(c);
@@ -133,7 +133,8 @@ static bool serial_there(struct apply *a, uint64_t account, uint32_t folder, uin
 	return found;
 }
 
-static bool uidl_taken(struct apply *a, uint64_t account, uint32_t folder, const char *uidl, int *rc)
+static bool uidl_taken(struct apply *a, uint64_t account, uint32_t folder, const char *uidl,
+		       int *rc)
 {
 	unsigned char key[KEY_UIDL_MAX];
 	uint64_t serial = uidl_serial(uidl, a->index->tag);
@@ -202,7 +203,7 @@ static int prepare_delivery(struct apply *a, struct batch *b, uint32_t log, stru
 /* ---- expunges ---- */
 
 static int expunge_some(struct apply *a, struct batch *b, const struct pending *p,
-                        const struct uid_range *ranges, uint32_t n)
+			const struct uid_range *ranges, uint32_t n)
 {
 	struct record r = {.type = RECORD_EXPUNGE, .account = p->account, .folder = p->folder};
 	struct folder_row *f;
@@ -245,16 +246,32 @@ static int prepare_expunge(struct apply *a, struct batch *b, struct pending *p)
 
 /* ---- flags ---- */
 
+/* What an earlier change of the same group has made of it. */
+static struct flag_entry *collected(struct flag_entry *entries, uint32_t n, uint32_t uid)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (entries[i].uid == uid)
+			return &entries[i];
+	}
+	return NULL;
+}
+
 static int collect_flags(struct apply *a, const struct pending *p, struct flag_entry *entries,
-                         uint32_t *n)
+			 uint32_t *n)
 {
 	*n = 0;
 	for (uint32_t i = 0; i < p->flags.count; i++) {
 		const struct flag_change *f = &p->flags.changes[i];
+		struct flag_entry *before = collected(entries, *n, f->uid);
 		struct message_row row;
 		uint32_t flags;
-		int rc = index_message(a->index, a->txn, p->account, p->folder, f->uid, &row);
+		int rc;
 
+		if (before) {
+			before->flags = (before->flags | f->add) & ~f->remove;
+			continue;
+		}
+		rc = index_message(a->index, a->txn, p->account, p->folder, f->uid, &row);
 		if (rc == MDB_NOTFOUND)
 			continue;
 		if (rc != 0)

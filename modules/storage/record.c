@@ -7,9 +7,9 @@
 #include "checksum.h"
 
 static const char segment_magic[8] = {'P', 'S', 'T', 'N', 'S', 'E', 'G', '1'};
-#define RECORD_MAGIC UINT32_C(0x43455250) /* "PREC" */
+#define RECORD_MAGIC   UINT32_C(0x43455250) /* "PREC" */
 #define RECORD_VERSION 1
-#define SUM_AT 88
+#define SUM_AT         88
 
 /* ---- the file's header ---- */
 
@@ -75,7 +75,7 @@ static uint64_t head_sum(const unsigned char *p, size_t n, uint64_t seed, uint64
 }
 
 void record_encode(struct record *r, uint64_t seed, uint64_t offset,
-                   unsigned char out[RECORD_HEAD_MAX])
+		   unsigned char out[RECORD_HEAD_MAX])
 {
 	r->head_length = record_head_length(r);
 	memset(out, 0, r->head_length);
@@ -134,7 +134,7 @@ static bool decode_message(struct record *r, const unsigned char *p)
 }
 
 enum record_verdict record_decode(struct record *r, const unsigned char *p, size_t n, uint64_t seed,
-                                  uint64_t offset)
+				  uint64_t offset)
 {
 	uint32_t length;
 
@@ -162,11 +162,12 @@ enum record_verdict record_decode(struct record *r, const unsigned char *p, size
 	if (p[4] != RECORD_VERSION)
 		return RECORD_UNKNOWN;
 	if (r->type == RECORD_MESSAGE)
-		return length > RECORD_MESSAGE_HEAD && decode_message(r, p) ? RECORD_OK : RECORD_BAD;
+		return length > RECORD_MESSAGE_HEAD && decode_message(r, p) ? RECORD_OK
+									    : RECORD_BAD;
 	if (r->body_length > RECORD_SMALL_MAX)
 		return RECORD_BAD;
 	return r->type >= RECORD_MESSAGE && r->type <= RECORD_ACCOUNT_REMOVED ? RECORD_OK
-	                                                                      : RECORD_UNKNOWN;
+									      : RECORD_UNKNOWN;
 }
 
 bool record_magic(const unsigned char *p)
@@ -189,7 +190,7 @@ bool uidl_valid(const char *s, size_t n)
 
 /* Crockford's alphabet in lower case: no two characters that people mix up. */
 static const char base32[] = "0123456789abcdefghjkmnpqrstvwxyz";
-#define TAG_DIGITS 7
+#define TAG_DIGITS    7
 #define SERIAL_DIGITS 13
 
 static void to_base32(char *out, int digits, uint64_t v)

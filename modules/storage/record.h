@@ -13,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_FORMAT 1
-#define SEGMENT_HEAD 4096     /* octets before the first record */
-#define RECORD_HEAD 96        /* of every record */
-#define RECORD_HEAD_MAX 256   /* of any record of this format */
+#define STORE_FORMAT        1
+#define SEGMENT_HEAD        4096 /* octets before the first record */
+#define RECORD_HEAD         96   /* of every record */
+#define RECORD_HEAD_MAX     256  /* of any record of this format */
 #define RECORD_MESSAGE_HEAD 168
-#define RECORD_BODY_MAX ((uint64_t)1 << 40)
-#define RECORD_SMALL_MAX ((uint64_t)128 << 10) /* body of a record that is not a message */
-#define UIDL_MAX 70
+#define RECORD_BODY_MAX     ((uint64_t)1 << 40)
+#define RECORD_SMALL_MAX    ((uint64_t)128 << 10) /* body of a record that is not a message */
+#define UIDL_MAX            70
 
 enum segment_kind { SEGMENT_LOG = 1, SEGMENT_LARGE = 2 };
 
@@ -51,7 +51,7 @@ struct record {
 	uint8_t type;
 	uint16_t flags;
 	uint32_t head_length;
-	uint32_t uid;   /* message: its uid; folder: the next uid; keyword: the bit */
+	uint32_t uid; /* message: its uid; folder: the next uid; keyword: the bit */
 	uint32_t folder;
 	uint32_t count; /* message: dots; expunge: ranges; flags: entries */
 	uint64_t body_length;
@@ -82,10 +82,10 @@ uint64_t record_length(const struct record *); /* with body, tail and padding */
 uint64_t record_tail_length(const struct record *);
 /* Both take the seed of the segment and the offset of the record in it. */
 void record_encode(struct record *, uint64_t seed, uint64_t offset,
-                   unsigned char out[RECORD_HEAD_MAX]);
+		   unsigned char out[RECORD_HEAD_MAX]);
 enum record_verdict record_decode(struct record *, const unsigned char *, size_t n, uint64_t seed,
-                                  uint64_t offset);
-bool record_magic(const unsigned char *); /* a head may begin here */
+				  uint64_t offset);
+bool record_magic(const unsigned char *);                   /* a head may begin here */
 uint64_t record_sum(const void *, size_t n, uint64_t seed); /* of a body or a tail */
 
 bool uidl_valid(const char *, size_t n);

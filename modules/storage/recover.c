@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORDS_AT_ONCE 2000
+#define RECORDS_AT_ONCE       2000
 #define BATCHES_TO_CHECKPOINT 25
 
 struct source { /* a segment that may have something new */
@@ -52,15 +52,15 @@ static int fail(struct recovery *r, uint32_t segment, const char *what)
 /* ---- telling ---- */
 
 static void tell(struct recovery *r, int level, const char *event, const struct source *s,
-                 uint64_t from, uint64_t to)
+		 uint64_t from, uint64_t to)
 {
 	struct store *st = r->store;
 	char name[SEGMENT_NAME];
 
 	segment_name(name, s->id);
 	st->host->log(PSTN_EVENT(st->self, NULL, level, event, PSTN_S("path", st->path),
-	                         PSTN_S("segment", name), PSTN_U("offset", from),
-	                         PSTN_U("octets", to - from)));
+				 PSTN_S("segment", name), PSTN_U("offset", from),
+				 PSTN_U("octets", to - from)));
 }
 
 static void tell_damage(struct recovery *r, const struct source *s)
@@ -71,9 +71,9 @@ static void tell_damage(struct recovery *r, const struct source *s)
 
 	segment_name(name, s->id);
 	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_ERROR, "record-damaged",
-	                         PSTN_S("segment", name), PSTN_U("offset", s->scan.at),
-	                         PSTN_U("account", rec->account), PSTN_U("folder", rec->folder),
-	                         PSTN_U("uid", rec->uid)));
+				 PSTN_S("segment", name), PSTN_U("offset", s->scan.at),
+				 PSTN_U("account", rec->account), PSTN_U("folder", rec->folder),
+				 PSTN_U("uid", rec->uid)));
 	st->host->count(st->self, METRIC_DAMAGED, 1);
 }
 
@@ -244,10 +244,12 @@ static int advance(struct recovery *r, struct source *s)
 			r->store->host->count(r->store->self, METRIC_DAMAGED, 1);
 			continue;
 		case SCAN_UNKNOWN:
-			return fail(r, s->id, "holds records of a later version of the server; "
-			                      "start that version, or restore a backup");
+			return fail(r, s->id,
+				    "holds records of a later version of the server; "
+				    "start that version, or restore a backup");
 		case SCAN_END:
-			return s->scan.failed ? fail(r, s->id, strerror(errno)) : finish_source(r, s);
+			return s->scan.failed ? fail(r, s->id, strerror(errno))
+					      : finish_source(r, s);
 		}
 	}
 }

@@ -26,7 +26,7 @@ void key_message(unsigned char k[KEY_MESSAGE], uint64_t account, uint32_t folder
 }
 
 void key_change(unsigned char k[KEY_CHANGE], uint64_t account, uint32_t folder, uint64_t change,
-                uint32_t uid)
+		uint32_t uid)
 {
 	key_folder(k, account, folder);
 	put64be(k + 12, change);
@@ -134,7 +134,7 @@ bool segment_row_get(struct segment_row *r, uint32_t id, const void *row, size_t
 }
 
 size_t account_row_put(const struct account_row *r, const unsigned char key[KEY_ACCOUNT],
-                       unsigned char out[ROW_ACCOUNT_MAX])
+		       unsigned char out[ROW_ACCOUNT_MAX])
 {
 	size_t name = strlen(r->name);
 
@@ -147,7 +147,7 @@ size_t account_row_put(const struct account_row *r, const unsigned char key[KEY_
 }
 
 bool account_row_get(struct account_row *r, const unsigned char key[KEY_ACCOUNT], const void *row,
-                     size_t n)
+		     size_t n)
 {
 	const unsigned char *p = row;
 
@@ -160,7 +160,7 @@ bool account_row_get(struct account_row *r, const unsigned char key[KEY_ACCOUNT]
 }
 
 size_t folder_row_put(const struct folder_row *r, const unsigned char key[KEY_FOLDER],
-                      unsigned char out[ROW_FOLDER_MAX])
+		      unsigned char out[ROW_FOLDER_MAX])
 {
 	size_t name = strlen(r->name);
 
@@ -181,7 +181,7 @@ size_t folder_row_put(const struct folder_row *r, const unsigned char key[KEY_FO
 }
 
 bool folder_row_get(struct folder_row *r, const unsigned char key[KEY_FOLDER], const void *row,
-                    size_t n)
+		    size_t n)
 {
 	const unsigned char *p = row;
 
@@ -202,7 +202,7 @@ bool folder_row_get(struct folder_row *r, const unsigned char key[KEY_FOLDER], c
 }
 
 size_t message_row_put(const struct message_row *r, const unsigned char key[KEY_MESSAGE],
-                       unsigned char out[ROW_MESSAGE_MAX])
+		       unsigned char out[ROW_MESSAGE_MAX])
 {
 	size_t uidl = r->serial ? 0 : strlen(r->uidl);
 
@@ -225,13 +225,12 @@ size_t message_row_put(const struct message_row *r, const unsigned char key[KEY_
 }
 
 bool message_row_get(struct message_row *r, const unsigned char key[KEY_MESSAGE], uint32_t tag,
-                     const void *row, size_t n)
+		     const void *row, size_t n)
 {
 	const unsigned char *p = row;
 	size_t uidl = n - ROW_MESSAGE;
 
-	if (n < ROW_MESSAGE || n > ROW_MESSAGE_MAX ||
-	    !sealed(p, n, checksum(key, KEY_MESSAGE, 0)))
+	if (n < ROW_MESSAGE || n > ROW_MESSAGE_MAX || !sealed(p, n, checksum(key, KEY_MESSAGE, 0)))
 		return false;
 	r->flags = get32(p + 4);
 	r->keywords = get64(p + 8);
@@ -257,7 +256,7 @@ bool message_row_get(struct message_row *r, const unsigned char key[KEY_MESSAGE]
 }
 
 void change_row_put(const struct change_row *r, const unsigned char key[KEY_CHANGE],
-                    unsigned char out[ROW_CHANGE])
+		    unsigned char out[ROW_CHANGE])
 {
 	put32(out + 4, r->kind);
 	put32(out + 8, r->count);
@@ -265,7 +264,7 @@ void change_row_put(const struct change_row *r, const unsigned char key[KEY_CHAN
 }
 
 bool change_row_get(struct change_row *r, const unsigned char key[KEY_CHANGE], const void *row,
-                    size_t n)
+		    size_t n)
 {
 	const unsigned char *p = row;
 

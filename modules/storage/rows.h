@@ -7,25 +7,25 @@
 
 #include "record.h"
 
-#define ROW_NAME_MAX 319 /* an account's; a folder's is at most FOLDER_NAME_MAX */
+#define ROW_NAME_MAX    319 /* an account's; a folder's is at most FOLDER_NAME_MAX */
 #define FOLDER_NAME_MAX 255
-#define FOLDER_INBOX 1
+#define FOLDER_INBOX    1
 
-#define KEY_ACCOUNT 8
-#define KEY_FOLDER 12
-#define KEY_MESSAGE 16
-#define KEY_CHANGE 24
-#define KEY_IMPORT 24
+#define KEY_ACCOUNT  8
+#define KEY_FOLDER   12
+#define KEY_MESSAGE  16
+#define KEY_CHANGE   24
+#define KEY_IMPORT   24
 #define KEY_NAME_MAX (KEY_ACCOUNT + FOLDER_NAME_MAX)
 #define KEY_UIDL_MAX (KEY_FOLDER + UIDL_MAX)
 
-#define ROW_STATE 64
-#define ROW_SEGMENT 56
+#define ROW_STATE       64
+#define ROW_SEGMENT     56
 #define ROW_ACCOUNT_MAX (24 + ROW_NAME_MAX)
-#define ROW_FOLDER_MAX (88 + FOLDER_NAME_MAX)
-#define ROW_MESSAGE 88
+#define ROW_FOLDER_MAX  (88 + FOLDER_NAME_MAX)
+#define ROW_MESSAGE     88
 #define ROW_MESSAGE_MAX (ROW_MESSAGE + UIDL_MAX)
-#define ROW_CHANGE 12
+#define ROW_CHANGE      12
 
 struct state_row { /* of the store */
 	uint32_t format;
@@ -82,7 +82,7 @@ void key_account(unsigned char k[KEY_ACCOUNT], uint64_t account);
 void key_folder(unsigned char k[KEY_FOLDER], uint64_t account, uint32_t folder);
 void key_message(unsigned char k[KEY_MESSAGE], uint64_t account, uint32_t folder, uint32_t uid);
 void key_change(unsigned char k[KEY_CHANGE], uint64_t account, uint32_t folder, uint64_t change,
-                uint32_t uid);
+		uint32_t uid);
 void key_import(unsigned char k[KEY_IMPORT], uint64_t account, const unsigned char import_key[16]);
 size_t key_name(unsigned char k[KEY_NAME_MAX], uint64_t account, const char *folder);
 size_t key_uidl(unsigned char k[KEY_UIDL_MAX], uint64_t account, uint32_t folder, const char *uidl);
@@ -93,20 +93,20 @@ bool state_row_get(struct state_row *, const void *, size_t n);
 void segment_row_put(const struct segment_row *, uint32_t id, unsigned char out[ROW_SEGMENT]);
 bool segment_row_get(struct segment_row *, uint32_t id, const void *, size_t n);
 size_t account_row_put(const struct account_row *, const unsigned char key[KEY_ACCOUNT],
-                       unsigned char out[ROW_ACCOUNT_MAX]);
+		       unsigned char out[ROW_ACCOUNT_MAX]);
 bool account_row_get(struct account_row *, const unsigned char key[KEY_ACCOUNT], const void *,
-                     size_t n);
+		     size_t n);
 size_t folder_row_put(const struct folder_row *, const unsigned char key[KEY_FOLDER],
-                      unsigned char out[ROW_FOLDER_MAX]);
+		      unsigned char out[ROW_FOLDER_MAX]);
 bool folder_row_get(struct folder_row *, const unsigned char key[KEY_FOLDER], const void *,
-                    size_t n);
+		    size_t n);
 size_t message_row_put(const struct message_row *, const unsigned char key[KEY_MESSAGE],
-                       unsigned char out[ROW_MESSAGE_MAX]);
+		       unsigned char out[ROW_MESSAGE_MAX]);
 bool message_row_get(struct message_row *, const unsigned char key[KEY_MESSAGE], uint32_t tag,
-                     const void *, size_t n);
+		     const void *, size_t n);
 void change_row_put(const struct change_row *, const unsigned char key[KEY_CHANGE],
-                    unsigned char out[ROW_CHANGE]);
+		    unsigned char out[ROW_CHANGE]);
 bool change_row_get(struct change_row *, const unsigned char key[KEY_CHANGE], const void *,
-                    size_t n);
+		    size_t n);
 
 #endif

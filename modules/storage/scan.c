@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 void scan_begin(struct scan *s, int fd, uint64_t size, uint64_t seed, uint64_t from,
-                unsigned char *window)
+		unsigned char *window)
 {
 	*s = (struct scan){.fd = fd, .size = size, .seed = seed, .next = from, .window = window};
 }
@@ -23,7 +23,7 @@ static bool fill(struct scan *s, uint64_t at)
 	s->window_length = 0;
 	while (s->window_length < SCAN_WINDOW) {
 		ssize_t n = pread(s->fd, s->window + s->window_length,
-		                  SCAN_WINDOW - s->window_length, (off_t)(at + s->window_length));
+				  SCAN_WINDOW - s->window_length, (off_t)(at + s->window_length));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -19,10 +19,10 @@ enum scan_result {
 
 struct scan {
 	int fd;
-	uint64_t size;   /* of the file, or where the caller wants to end */
+	uint64_t size; /* of the file, or where the caller wants to end */
 	uint64_t seed;
-	uint64_t at;     /* of what was returned last */
-	uint64_t next;   /* where to go on */
+	uint64_t at;       /* of what was returned last */
+	uint64_t next;     /* where to go on */
 	uint64_t sequence; /* of the record returned last: it never falls within a segment */
 	struct record record;
 	unsigned char *window; /* SCAN_WINDOW octets, the caller's */
@@ -32,7 +32,7 @@ struct scan {
 };
 
 void scan_begin(struct scan *, int fd, uint64_t size, uint64_t seed, uint64_t from,
-                unsigned char *window);
+		unsigned char *window);
 enum scan_result scan_next(struct scan *);
 /* Whether body and tail of the record returned last have their checksums. */
 bool scan_verify(struct scan *);

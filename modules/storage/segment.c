@@ -18,7 +18,7 @@
 static int io_status(int error)
 {
 	return error == ENOSPC || error == EDQUOT || error == EFBIG ? PSTN_E_FULL
-	                                                            : PSTN_E_TEMPORARY;
+								    : PSTN_E_TEMPORARY;
 }
 
 void segment_name(char out[SEGMENT_NAME], uint32_t id)
@@ -124,9 +124,9 @@ int segment_resume(struct store *st, uint32_t id, uint64_t end, struct segment *
 	if (segment_lock(s->fd) != 0)
 		status = PSTN_E_BUSY;
 	else if (pread(s->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
-	         segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK && head.id == id &&
-	         memcmp(head.store, st->uuid, sizeof(head.store)) == 0 &&
-	         fstat(s->fd, &info) == 0 && (uint64_t)info.st_size >= end)
+		 segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK && head.id == id &&
+		 memcmp(head.store, st->uuid, sizeof(head.store)) == 0 &&
+		 fstat(s->fd, &info) == 0 && (uint64_t)info.st_size >= end)
 		status = PSTN_OK;
 	/* What is behind the end may be a group that nobody was told of: it must not come back. */
 	if (status == PSTN_OK && ftruncate(s->fd, (off_t)end) != 0)

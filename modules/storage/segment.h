@@ -13,10 +13,10 @@
 
 struct store;
 
-#define SEGMENT_NAME 16
-#define SEGMENT_TEMPORARY "new-" /* begins the name of one that is being made */
-#define SEGMENT_STEP ((uint64_t)4 << 20)    /* space is taken in steps of this */
-#define SEGMENT_RESERVE ((uint64_t)1 << 20) /* kept for deletions when the disk is full */
+#define SEGMENT_NAME      16
+#define SEGMENT_TEMPORARY "new-"              /* begins the name of one that is being made */
+#define SEGMENT_STEP      ((uint64_t)4 << 20) /* space is taken in steps of this */
+#define SEGMENT_RESERVE   ((uint64_t)1 << 20) /* kept for deletions when the disk is full */
 
 struct segment {
 	int fd; /* -1: none */

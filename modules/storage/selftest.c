@@ -87,7 +87,7 @@ int selftest_run(struct store *st, char *err, size_t n)
 {
 	/* Two generations may test at the same time. */
 	struct pstn_account account = {.id = SCRATCH_ACCOUNT - (uint64_t)getpid(),
-	                               .name = "self-test"};
+				       .name = "self-test"};
 	const char *fault = deliver(st, &account);
 
 	if (fault && !*fault)

@@ -13,49 +13,48 @@ static const char *const durability_choices[] = {"full", "relaxed", "none", NULL
 
 static const struct pstn_option options[] = {
     PSTN_OPT_PATH(struct store_options, path, .def = "", .flags = PSTN_AT_BOOT,
-                  .help = "Directory of the store, made if missing. Without it: the instance's "
-                          "name in the state directory."),
+		  .help = "Directory of the store, made if missing. Without it: the instance's "
+			  "name in the state directory."),
     PSTN_OPT_ENUM(struct store_options, durability, .def = "full", .choices = durability_choices,
-                  .help = "full: mail is acknowledged when it is on disk. relaxed: the disk "
-                          "follows within seconds. none: when the system likes. The weaker ones "
-                          "can lose acknowledged mail in a power cut."),
-    PSTN_OPT_BYTES(struct store_options, segment_size, .def = "64MiB", .min = "1MiB",
-                   .max = "4GiB",
-                   .help = "A segment file is ended and a new one begun at about this size."),
+		  .help = "full: mail is acknowledged when it is on disk. relaxed: the disk "
+			  "follows within seconds. none: when the system likes. The weaker ones "
+			  "can lose acknowledged mail in a power cut."),
+    PSTN_OPT_BYTES(struct store_options, segment_size, .def = "64MiB", .min = "1MiB", .max = "4GiB",
+		   .help = "A segment file is ended and a new one begun at about this size."),
     PSTN_OPT_BYTES(struct store_options, message_size_limit, .def = "256MiB", .min = "64KiB",
-                   .max = "3GiB", .help = "Larger messages are refused."),
+		   .max = "3GiB", .help = "Larger messages are refused."),
     PSTN_OPT_BYTES(struct store_options, stream_threshold, .def = "1MiB", .min = "64KiB",
-                   .max = "16MiB",
-                   .help = "Messages up to this size are gathered in memory; larger ones go to a "
-                           "segment of their own while they arrive."),
+		   .max = "16MiB",
+		   .help = "Messages up to this size are gathered in memory; larger ones go to a "
+			   "segment of their own while they arrive."),
     PSTN_OPT_BYTES(struct store_options, index_map_size, .def = "64GiB", .min = "16MiB",
-                   .max = "16TiB",
-                   .help = "Address space set aside for the index; it takes no memory or disk. "
-                           "It grows by itself."),
+		   .max = "16TiB",
+		   .help = "Address space set aside for the index; it takes no memory or disk. "
+			   "It grows by itself."),
     PSTN_OPT_DURATION(struct store_options, checkpoint_interval, .def = "5s", .min = "100ms",
-                      .max = "10m",
-                      .help = "How often the index is brought to disk. What came after is read "
-                              "from the segments when the server starts after a crash."),
+		      .max = "10m",
+		      .help = "How often the index is brought to disk. What came after is read "
+			      "from the segments when the server starts after a crash."),
     {0},
 };
 
 static const struct pstn_metric metrics[] = {
     [METRIC_DELIVERED] = {"messages_delivered_total", PSTN_COUNTER, "Messages stored."},
     [METRIC_DELIVERED_OCTETS] = {"octets_delivered_total", PSTN_COUNTER,
-                                 "Octets of messages stored."},
+				 "Octets of messages stored."},
     [METRIC_EXPUNGED] = {"messages_expunged_total", PSTN_COUNTER, "Messages removed."},
     [METRIC_READ] = {"messages_read_total", PSTN_COUNTER, "Messages handed out."},
     [METRIC_READ_OCTETS] = {"octets_read_total", PSTN_COUNTER, "Octets of messages handed out."},
     [METRIC_GROUPS] = {"groups_total", PSTN_COUNTER, "Groups committed with one sync each."},
     [METRIC_GROUPED] = {"changes_total", PSTN_COUNTER,
-                        "Deliveries, removals and flag changes in those groups."},
+			"Deliveries, removals and flag changes in those groups."},
     [METRIC_SYNC_TIME] = {"write_time", PSTN_MICROSECONDS,
-                          "Time spent writing and syncing segments."},
+			  "Time spent writing and syncing segments."},
     [METRIC_CHECKPOINTS] = {"checkpoints_total", PSTN_COUNTER,
-                            "Times the index was brought to disk."},
+			    "Times the index was brought to disk."},
     [METRIC_DAMAGED] = {"damaged_total", PSTN_COUNTER, "Damaged records met."},
     [METRIC_REFUSED_FULL] = {"refused_full_total", PSTN_COUNTER,
-                             "Changes refused because the disk was full."},
+			     "Changes refused because the disk was full."},
     {0},
 };
 
@@ -72,7 +71,7 @@ static const struct pstn_need needs[] = {
 };
 
 static void *start(struct pstn_self *self, const struct pstn_host *host, const void *conf,
-                   char *err, size_t errlen)
+		   char *err, size_t errlen)
 {
 	struct store *st = store_open(self, host, conf, err, errlen);
 

@@ -79,7 +79,8 @@ static int checkpoint_work(void *arg)
 		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
 	else
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "checkpoint-failed",
-		                         PSTN_S("path", st->path), PSTN_S("error", index_error(rc))));
+					 PSTN_S("path", st->path),
+					 PSTN_S("error", index_error(rc))));
 	return PSTN_OK;
 }
 
@@ -180,7 +181,7 @@ static int judge_state(struct store *st, char *err, size_t n)
 		snprintf(err, n, "the index does not say what it is: %s", index_error(rc));
 	else if (state.format != STORE_FORMAT)
 		snprintf(err, n, "the index has format %u, this version of the server reads %u",
-		         state.format, STORE_FORMAT);
+			 state.format, STORE_FORMAT);
 	else if (memcmp(state.store, st->uuid, sizeof(state.store)) != 0)
 		snprintf(err, n, "the index belongs to another store");
 	else {
@@ -196,7 +197,8 @@ static int make_index(struct store *st, const char *path, char *err, size_t n)
 {
 	int rc;
 
-	if (home_discard_index(st, err, n) != 0 || index_open(&st->index, st, path, true, err, n) != 0)
+	if (home_discard_index(st, err, n) != 0 ||
+	    index_open(&st->index, st, path, true, err, n) != 0)
 		return -1;
 	st->index.tag = store_tag(st->uuid);
 	st->rebuilt = true;
@@ -243,13 +245,14 @@ static int open_index_first(struct store *st, const char *path, char *err, size_
 	if (had && !asked && restore_index(st, path, why, sizeof(why)) == 0)
 		return 0;
 	if (had || home_has_segments(st))
-		st->host->log(PSTN_EVENT(st->self, NULL, asked ? PSTN_INFO : PSTN_ERROR, "index-rebuild",
-		                         PSTN_S("path", path),
-		                         PSTN_S("reason", asked ? "asked for"
-		                                          : had ? why
-		                                                : "there is none"),
-		                         PSTN_S("hint", "It is made again from the segments; the old "
-		                                        "one is kept as index.damaged.")));
+		st->host->log(
+		    PSTN_EVENT(st->self, NULL, asked ? PSTN_INFO : PSTN_ERROR, "index-rebuild",
+			       PSTN_S("path", path),
+			       PSTN_S("reason", asked ? "asked for"
+						: had ? why
+						      : "there is none"),
+			       PSTN_S("hint", "It is made again from the segments; the old "
+					      "one is kept as index.damaged.")));
 	return make_index(st, path, err, n);
 }
 
@@ -271,7 +274,8 @@ static int open_parts(struct store *st, bool first, char *err, size_t n)
 	int rc;
 
 	snprintf(path, sizeof(path), "%.*s/index", PATH_MAX - 8, st->path);
-	if ((first ? open_index_first(st, path, err, n) : open_index_joining(st, path, err, n)) != 0)
+	if ((first ? open_index_first(st, path, err, n) : open_index_joining(st, path, err, n)) !=
+	    0)
 		return -1;
 	rc = checkpoint_open(&st->checkpoint, path);
 	if (rc != 0) {
@@ -293,14 +297,14 @@ static void tell_opened(struct store *st)
 {
 	if (st->recovered_records || st->rebuilt)
 		st->host->log(PSTN_EVENT(st->self, NULL, st->rebuilt ? PSTN_WARNING : PSTN_INFO,
-		                         "store-recovered", PSTN_S("path", st->path),
-		                         PSTN_U("records", st->recovered_records),
-		                         PSTN_U("milliseconds", st->recovered_ms)));
+					 "store-recovered", PSTN_S("path", st->path),
+					 PSTN_U("records", st->recovered_records),
+					 PSTN_U("milliseconds", st->recovered_ms)));
 	if (st->options.durability != DURABILITY_FULL)
 		st->host->log(PSTN_EVENT(
 		    st->self, NULL, PSTN_WARNING, "durability-lowered", PSTN_S("path", st->path),
 		    PSTN_S("hint", "Mail that was acknowledged can be lost in a power cut. Set "
-		                   "`durability: full` to change that.")));
+				   "`durability: full` to change that.")));
 }
 
 /* A full disk is no reason to hide the mail that is there. */
@@ -312,9 +316,9 @@ static int begin_log(struct store *st, char *err, size_t n)
 		return 0;
 	if (status == PSTN_E_FULL) {
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-full",
-		                         PSTN_S("path", st->path),
-		                         PSTN_S("hint", "Mail can be read; none is accepted until "
-		                                        "there is space.")));
+					 PSTN_S("path", st->path),
+					 PSTN_S("hint", "Mail can be read; none is accepted until "
+							"there is space.")));
 		return 0;
 	}
 	snprintf(err, n, "%s/segments: no segment can be written: %s", st->path, strerror(errno));
@@ -336,7 +340,7 @@ static int open_all(struct store *st, char *err, size_t n)
 }
 
 struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
-                         const struct store_options *options, char *err, size_t n)
+			 const struct store_options *options, char *err, size_t n)
 {
 	struct store *st = host->alloc(self, sizeof(*st));
 

@@ -25,9 +25,9 @@
 #include <limits.h>
 
 #define SCRATCH_ACCOUNT UINT64_MAX /* less the process id: of the self-test */
-#define WARM_SLOTS 4096
-#define WARM_TIME 60000 /* ms */
-#define PRIME_AHEAD ((uint64_t)2 << 20)
+#define WARM_SLOTS      4096
+#define WARM_TIME       60000 /* ms */
+#define PRIME_AHEAD     ((uint64_t)2 << 20)
 
 enum durability { DURABILITY_FULL, DURABILITY_RELAXED, DURABILITY_NONE };
 
@@ -88,8 +88,8 @@ struct store {
 };
 
 /* NULL and a sentence in err: the store cannot be used. */
-struct store *store_open(struct pstn_self *, const struct pstn_host *,
-                         const struct store_options *, char *err, size_t n);
+struct store *store_open(struct pstn_self *, const struct pstn_host *, const struct store_options *,
+			 char *err, size_t n);
 void store_close(struct store *);
 
 void *store_alloc(struct store *, size_t n);

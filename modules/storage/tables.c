@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define SHOW_LIMIT 100
+#define SHOW_LIMIT   100
 #define SHOW_AT_ONCE 256
 
 struct listing {
@@ -30,7 +30,7 @@ static bool is_scratch(uint64_t account)
 }
 
 typedef void each_folder(struct listing *, const char *account, uint32_t id,
-                         const struct folder_row *);
+			 const struct folder_row *);
 
 static int walk_folders(struct listing *l, uint64_t account, const char *name, each_folder *each)
 {
@@ -60,7 +60,7 @@ static int walk_folders(struct listing *l, uint64_t account, const char *name, e
 /* ---- mailbox list ---- */
 
 static void list_row(struct listing *l, const char *account, const struct folder_row *f,
-                     const char *note)
+		     const char *note)
 {
 	const struct pstn_call_ops *call = l->store->host->call;
 
@@ -75,14 +75,14 @@ static void list_row(struct listing *l, const char *account, const struct folder
 }
 
 static void list_folder(struct listing *l, const char *account, uint32_t id,
-                        const struct folder_row *f)
+			const struct folder_row *f)
 {
 	(void)id;
 	list_row(l, account, f, "");
 }
 
 static void list_orphan(struct listing *l, const char *account, uint32_t id,
-                        const struct folder_row *f)
+			const struct folder_row *f)
 {
 	(void)id;
 	list_row(l, account, f, "the account is gone");
@@ -153,7 +153,7 @@ static void flags_text(uint32_t flags, char out[64])
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (flags & 1U << i)
 			used += (size_t)snprintf(out + used, 64 - used, "%s%s", used ? " " : "",
-			                         names[i]);
+						 names[i]);
 	}
 }
 
@@ -183,7 +183,8 @@ static int show_messages(struct listing *l, struct view *v, uint32_t limit)
 	for (uint32_t first = 1; status == PSTN_OK && first <= limit; first += count) {
 		uint32_t left = limit - first + 1;
 
-		status = view_list(v, first, rows, left < SHOW_AT_ONCE ? left : SHOW_AT_ONCE, &count);
+		status =
+		    view_list(v, first, rows, left < SHOW_AT_ONCE ? left : SHOW_AT_ONCE, &count);
 		if (count == 0 || st->host->call->cancelled(l->call))
 			break;
 		for (uint32_t i = 0; i < count; i++)
@@ -194,7 +195,7 @@ static int show_messages(struct listing *l, struct view *v, uint32_t limit)
 }
 
 static void show_folder(struct listing *l, const char *account, uint32_t id,
-                        const struct folder_row *f)
+			const struct folder_row *f)
 {
 	const struct pstn_call_ops *call = l->store->host->call;
 
@@ -256,7 +257,7 @@ void command_show(void *inst, struct pstn_call *c)
 	status = view_open(&v, l.store, account.id, folder);
 	if (status != PSTN_OK) {
 		call->fail(c, "%s of %s cannot be shown: %s.", folder, account.name,
-		           command_reason(status));
+			   command_reason(status));
 		view_close(&v);
 		return;
 	}
@@ -274,7 +275,7 @@ void command_show(void *inst, struct pstn_call *c)
 	view_close(&v);
 	if (status != PSTN_OK)
 		call->fail(c, "%s of %s cannot be shown: %s.", folder, account.name,
-		           command_reason(status));
+			   command_reason(status));
 }
 
 /* ---- storage status ---- */
@@ -316,7 +317,8 @@ static void sum_folders(struct listing *l, struct sums *s)
 	for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &k, &v, op) == 0; op = MDB_NEXT) {
 		struct folder_row row;
 
-		if (k.mv_size != KEY_FOLDER || !folder_row_get(&row, k.mv_data, v.mv_data, v.mv_size))
+		if (k.mv_size != KEY_FOLDER ||
+		    !folder_row_get(&row, k.mv_data, v.mv_data, v.mv_size))
 			continue;
 		s->folders++;
 		s->messages += row.messages;
@@ -389,7 +391,8 @@ void command_rebuild(void *inst, struct pstn_call *c)
 	}
 	call->open_object(c, NULL);
 	call->text(c, "path", st->path);
-	call->text(c, "index", "will be made anew from the segments at the next start of the server "
-	                       "(a reload is not enough: the old generation uses the index)");
+	call->text(c, "index",
+		   "will be made anew from the segments at the next start of the server "
+		   "(a reload is not enough: the old generation uses the index)");
 	call->close(c);
 }

@@ -93,10 +93,11 @@ static int recount(struct view *v, MDB_txn *txn, bool may_block)
 	if (f.change == v->counted)
 		return 0;
 	if (!may_block && (f.change - v->counted > VIEW_INLINE_CHANGES ||
-	                   f.tombstones > v->tombstones + VIEW_INLINE_CHANGES))
+			   f.tombstones > v->tombstones + VIEW_INLINE_CHANGES))
 		return VIEW_COLD;
 	if (f.expunge_change > v->counted) {
-		rc = expunged_begin(&walk, &v->store->index, txn, v->account, v->folder, v->counted);
+		rc =
+		    expunged_begin(&walk, &v->store->index, txn, v->account, v->folder, v->counted);
 		while (rc == 0 && (rc = expunged_next(&walk, &e)) == 0)
 			rc = count_range(v, txn, &e);
 		expunged_end(&walk);
@@ -258,8 +259,8 @@ static int make_map(struct view *v, MDB_txn *txn, bool may_block)
 {
 	struct expunged_set gone;
 	MDB_cursor *c;
-	int rc = expunged_collect(&gone, v->store, txn, v->account, v->folder, v->change,
-	                          v->uidnext);
+	int rc =
+	    expunged_collect(&gone, v->store, txn, v->account, v->folder, v->change, v->uidnext);
 
 	if (rc != 0)
 		return rc;
@@ -267,8 +268,9 @@ static int make_map(struct view *v, MDB_txn *txn, bool may_block)
 	if (rc == 0) {
 		rc = try_dense(v, c, &gone);
 		if (rc == 0 && v->dense.count == 0)
-			rc = !may_block && v->messages > VIEW_INLINE_MESSAGES ? VIEW_COLD
-			                                                      : make_runs(v, c, &gone);
+			rc = !may_block && v->messages > VIEW_INLINE_MESSAGES
+				 ? VIEW_COLD
+				 : make_runs(v, c, &gone);
 		mdb_cursor_close(c);
 	}
 	expunged_free(&gone, v->store);
@@ -346,7 +348,7 @@ static uint32_t count_ranges(const struct view *v, const uint32_t *numbers, uint
 }
 
 int view_ranges(const struct view *v, const uint32_t *numbers, uint32_t n, struct uid_range **out,
-                uint32_t *count)
+		uint32_t *count)
 {
 	uint32_t room = count_ranges(v, numbers, n);
 	struct uid_range *ranges = store_alloc(v->store, (room ? room : 1) * sizeof(*ranges));
@@ -369,7 +371,7 @@ int view_ranges(const struct view *v, const uint32_t *numbers, uint32_t n, struc
 /* ---- rows ---- */
 
 static void fill_row(struct pstn_message *m, uint32_t number, uint32_t uid,
-                     const struct message_row *row, bool zombie)
+		     const struct message_row *row, bool zombie)
 {
 	m->number = number;
 	m->uid = uid;
@@ -423,7 +425,7 @@ static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn
 	if (r->at == 0 && same_folder(r->view, &r->key) &&
 	    get32be((unsigned char *)r->key.mv_data + 12) == uid) {
 		if (!message_row_get(&row, r->key.mv_data, ix->tag, r->value.mv_data,
-		                     r->value.mv_size))
+				     r->value.mv_size))
 			return MDB_CORRUPTED;
 		fill_row(out, number, uid, &row, false);
 		return 0;
@@ -435,7 +437,7 @@ static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn
 }
 
 static int read_rows(struct view *v, MDB_txn *txn, uint32_t first, struct pstn_message *rows,
-                     uint32_t max, uint32_t *count)
+		     uint32_t max, uint32_t *count)
 {
 	struct reader r = {.view = v, .txn = txn};
 	int rc = mdb_cursor_open(txn, v->store->index.messages, &r.cursor);
@@ -455,7 +457,7 @@ static int read_rows(struct view *v, MDB_txn *txn, uint32_t first, struct pstn_m
 }
 
 int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
-              uint32_t *count)
+	      uint32_t *count)
 {
 	MDB_txn *txn;
 	int rc;

@@ -16,9 +16,9 @@
 
 #include <postern/maildrop.h>
 
-#define VIEW_COLD 1000
+#define VIEW_COLD            1000
 #define VIEW_INLINE_MESSAGES 4000 /* a map of a larger folder is made by a job */
-#define VIEW_INLINE_CHANGES 1000  /* so are counts of more changes or zombies */
+#define VIEW_INLINE_CHANGES  1000 /* so are counts of more changes or zombies */
 
 struct store;
 
@@ -29,10 +29,10 @@ struct run {
 struct view {
 	struct store *store;
 	uint64_t account;
-	uint64_t change;  /* the folder's at the snapshot */
-	uint64_t counted; /* change up to which zombies have been counted */
+	uint64_t change;     /* the folder's at the snapshot */
+	uint64_t counted;    /* change up to which zombies have been counted */
 	uint64_t tombstones; /* of the folder when they were counted */
-	uint64_t octets;  /* of what was there and has not been counted as a zombie */
+	uint64_t octets;     /* of what was there and has not been counted as a zombie */
 	uint32_t folder, uidnext;
 	uint32_t messages, zombies;
 	struct run *runs; /* NULL: not made yet, or none needed */
@@ -50,9 +50,9 @@ int view_map(struct view *, bool may_block);
 uint32_t view_uid(const struct view *, uint32_t number);
 /* Rows for numbers from `first` on. After view_map(). */
 int view_list(struct view *, uint32_t first, struct pstn_message *rows, uint32_t max,
-              uint32_t *count);
+	      uint32_t *count);
 /* The uids of some numbers (ascending), as ranges; *out is from store_alloc. */
 int view_ranges(const struct view *, const uint32_t *numbers, uint32_t n, struct uid_range **out,
-                uint32_t *count);
+		uint32_t *count);
 
 #endif
