@@ -13,8 +13,7 @@
 
 #define LIST_DEFAULT_MAX 64
 
-/* ---- what a report says -----------------------------------------------------------------------
- */
+/* ---- what a report says ------------------------------------------------------------------- */
 
 const char *conf_found(struct arena *arena, const struct conf_node *node)
 {
@@ -24,12 +23,12 @@ const char *conf_found(struct arena *arena, const struct conf_node *node)
 		return "found a list";
 	if (conf_node_is_null(node))
 		return "found no value";
-	char *text = arena_printf(arena, "found \"%.60s%s\"", node->text,
-				  strlen(node->text) > 60 ? "..." : "");
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	return text;
+	size_t n = strlen(node->text);
+	if (n > 60)
+		for (n = 57; n && ((unsigned char)node->text[n] & 0xc0) == 0x80;)
+			n--; /* not within a character */
+	return arena_printf(arena, "found \"%.*s%s\"", (int)n, node->text,
+			    node->text[n] ? "..." : "");
 }
 
 static const char *near_choice(const struct conf_check *c, const struct pstn_option *row,
@@ -113,8 +112,7 @@ static void unknown_key(const struct conf_check *c, const struct pstn_option *ro
 		     near || other ? "" : "; `posternd --print reference` lists those there are");
 }
 
-/* ---- texts ------------------------------------------------------------------------------------
- */
+/* ---- texts -------------------------------------------------------------------------------- */
 
 static const char *directory_of(const struct dirs *dirs, const char *word, size_t length)
 {
@@ -190,8 +188,7 @@ static const char *finished_text(const struct conf_check *c, const struct pstn_o
 	return arena_strdup(c->arena, text);
 }
 
-/* ---- one value --------------------------------------------------------------------------------
- */
+/* ---- one value ---------------------------------------------------------------------------- */
 
 static bool is_text(uint32_t type)
 {
@@ -258,8 +255,7 @@ static void check_scalar(const struct conf_check *c, const struct pstn_option *r
 		conf_secret_inline(c, node, path);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------
- */
+/* ---- lists -------------------------------------------------------------------------------- */
 
 /* A mapping of which only the first key is wanted may be written as that key's value alone. */
 static struct conf_node *as_mapping(const struct conf_check *c, const struct pstn_option *item,
@@ -327,8 +323,7 @@ static void default_list(const struct conf_check *c, const struct pstn_option *r
 	check_list(c, row, list, field, path);
 }
 
-/* ---- mappings ---------------------------------------------------------------------------------
- */
+/* ---- mappings ----------------------------------------------------------------------------- */
 
 static void check_map_value(const struct conf_check *c, const struct pstn_option *row,
 			    struct conf_node *node, void *field, const char *path)

@@ -14,7 +14,7 @@
 
 #define PATH_ROOM 256
 
-/* ---- shared by the pages ---------------------------------------------------------------------- */
+/* ---- shared by the pages ------------------------------------------------------------------ */
 
 void conf_doc_value(const struct pstn_option *row, char *buf, size_t n)
 {
@@ -64,7 +64,7 @@ const char *conf_doc_listener(const struct pstn_module *m, bool *service)
 	return NULL;
 }
 
-/* ---- the module directory --------------------------------------------------------------------- */
+/* ---- the module directory ----------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {

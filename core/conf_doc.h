@@ -28,7 +28,7 @@ void conf_doc_schema(const struct conf_doc *, FILE *);
  */
 int conf_doc_print(const char *what, const struct dirs *dirs, FILE *out);
 
-/* ---- shared by the pages ---------------------------------------------------------------------- */
+/* ---- shared by the pages ------------------------------------------------------------------ */
 
 /* Calls each for every row, children after their parents: "limits", "limits[].network". */
 void conf_doc_each(const struct pstn_module *, const struct pstn_option *rows, const char *prefix,

@@ -43,8 +43,7 @@ static struct place place_of(const struct parse *p, const yaml_mark_t *mark)
 	return conf_source_place(p->source, mark->line, mark->column);
 }
 
-/* ---- sentences for syntax errors --------------------------------------------------------------
- */
+/* ---- sentences for syntax errors ---------------------------------------------------------- */
 
 static void fault(struct parse *p, const yaml_mark_t *mark, unsigned last_line, const char *fmt,
 		  ...) PSTN_PRINTF(4, 5);
@@ -151,8 +150,7 @@ static void syntax_error(struct parse *p)
 		      sentence(y->problem) ? sentence(y->problem) : y->problem);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------
- */
+/* ---- nodes -------------------------------------------------------------------------------- */
 
 static bool next_event(struct parse *p, yaml_event_t *event)
 {
@@ -408,8 +406,7 @@ static struct conf_node *build(struct parse *p, const yaml_event_t *e, unsigned 
 	}
 }
 
-/* ---- documents and attempts -------------------------------------------------------------------
- */
+/* ---- documents and attempts --------------------------------------------------------------- */
 
 static struct conf_node *parse_stream(struct parse *p)
 {

@@ -31,8 +31,7 @@ struct reading {
 static void read_file(struct reading *, const char *path, struct place from,
 		      const struct open_file *includer, unsigned depth);
 
-/* ---- joining files ----------------------------------------------------------------------------
- */
+/* ---- joining files ------------------------------------------------------------------------ */
 
 static void join(struct reading *, struct conf_node *into, struct conf_node *from);
 
@@ -60,8 +59,7 @@ static void join(struct reading *rd, struct conf_node *into, struct conf_node *f
 	}
 }
 
-/* ---- include: ---------------------------------------------------------------------------------
- */
+/* ---- include: ----------------------------------------------------------------------------- */
 
 static const char *beside(struct reading *rd, const char *including, const char *path)
 {
@@ -138,8 +136,7 @@ static void take_includes(struct reading *rd, struct conf_node *map, const struc
 			include_one(rd, n, self, depth);
 }
 
-/* ---- one file ---------------------------------------------------------------------------------
- */
+/* ---- one file ----------------------------------------------------------------------------- */
 
 static bool may_read(struct reading *rd, const char *path, struct place from,
 		     const struct open_file *self, unsigned depth)

@@ -17,8 +17,7 @@
 #define FILE_SIZE_MAX (1 << 20)
 #define LINES_MAX     20000
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------ */
 
 static bool refuse(struct reports *r, struct place from, const char *path, const char *why)
 {
@@ -77,8 +76,7 @@ static bool open_and_read(const char *path, struct place from, char **text, size
 	return good;
 }
 
-/* ---- what no YAML file may contain ------------------------------------------------------------
- */
+/* ---- what no YAML file may contain -------------------------------------------------------- */
 
 /* Octets of the UTF-8 character at p, 0 if there is none (RFC 3629 section 4). */
 static unsigned utf8_length(const unsigned char *p, size_t n)
@@ -147,8 +145,7 @@ static void clean_line(struct conf_source *s, unsigned line, size_t size, struct
 		conf_source_mend(s, line, false);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines -------------------------------------------------------------------------------- */
 
 static size_t line_length(const char *p, const char *end)
 {
@@ -343,8 +340,7 @@ struct place conf_source_place(const struct conf_source *s, size_t line, size_t 
 	return place;
 }
 
-/* ---- mending ----------------------------------------------------------------------------------
- */
+/* ---- mending ------------------------------------------------------------------------------ */
 
 bool conf_source_indent_fits(const struct conf_source *s, unsigned line)
 {

@@ -137,8 +137,7 @@ bool value_enum(const char *text, const char *const *choices, int32_t *out)
 	return false;
 }
 
-/* ---- addresses --------------------------------------------------------------------------------
- */
+/* ---- addresses ---------------------------------------------------------------------------- */
 
 static const char *unix_address(const char *path, struct value_address *out)
 {
@@ -221,8 +220,7 @@ bool value_addresses_overlap(const struct value_address *a, const struct value_a
 	return a->family != AF_UNIX && (is_any(a) || is_any(b));
 }
 
-/* ---- by row -----------------------------------------------------------------------------------
- */
+/* ---- by row ------------------------------------------------------------------------------- */
 
 static bool has_control_octets(const char *text)
 {

@@ -96,8 +96,7 @@ bool elf_image_has_code(const struct elf_image *image, const void *p)
 	return false;
 }
 
-/* ---- segments ---------------------------------------------------------------------------------
- */
+/* ---- segments ----------------------------------------------------------------------------- */
 
 static int check_header(Elf *elf, GElf_Ehdr *header, char *err, size_t errlen)
 {
@@ -192,8 +191,7 @@ static int copy_segments(Elf *elf, int fd, struct elf_image *image, uint64_t *dy
 	return 0;
 }
 
-/* ---- the dynamic table ------------------------------------------------------------------------
- */
+/* ---- the dynamic table -------------------------------------------------------------------- */
 
 static const void *at(const struct elf_image *image, uint64_t offset, size_t size)
 {
@@ -261,8 +259,7 @@ static int read_dynamic(const struct elf_image *image, uint64_t address, struct 
 	return -1;
 }
 
-/* ---- relocations ------------------------------------------------------------------------------
- */
+/* ---- relocations -------------------------------------------------------------------------- */
 
 static bool get_symbol(const struct elf_image *image, const struct elf_dynamic *d, uint64_t index,
 		       ElfW(Sym) * out)
@@ -377,8 +374,7 @@ static bool relocate_relr(struct elf_image *image, const struct elf_dynamic *d)
 	return true;
 }
 
-/* ---- symbols ----------------------------------------------------------------------------------
- */
+/* ---- symbols ------------------------------------------------------------------------------ */
 
 static bool get_u32(const struct elf_image *image, uint64_t offset, uint32_t *out)
 {
@@ -444,8 +440,7 @@ const void *elf_image_symbol(const struct elf_image *image, const char *name, si
 	return NULL;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file ----------------------------------------------------------------------------- */
 
 static int load(struct elf_image *image, Elf *elf, int fd, uint64_t size, char *err, size_t errlen)
 {

@@ -85,8 +85,7 @@ bool judge_row(struct judge *j, const void *rows, unsigned i, size_t stride, con
 	return true;
 }
 
-/* ---- the head ---------------------------------------------------------------------------------
- */
+/* ---- the head ----------------------------------------------------------------------------- */
 
 static bool judge_abi(struct judge *j, const struct pstn_module *m)
 {
@@ -134,8 +133,7 @@ static bool judge_sizes(struct judge *j, const struct pstn_module *m)
 	       judge_stride(j, m->need_size, NEED_SIZE_MIN, "need");
 }
 
-/* ---- what the rows point to -------------------------------------------------------------------
- */
+/* ---- what the rows point to --------------------------------------------------------------- */
 
 static bool judge_metrics(struct judge *j, const struct pstn_module *m)
 {
@@ -240,8 +238,7 @@ static bool judge_module(struct judge *j, const struct pstn_module *m)
 	       judge_needs(j, m);
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file ----------------------------------------------------------------------------- */
 
 static bool find_module(struct manifest *manifest, char *err, size_t errlen)
 {
@@ -293,8 +290,7 @@ void manifest_free(struct manifest **manifest)
 	*manifest = NULL;
 }
 
-/* ---- rows by stride ---------------------------------------------------------------------------
- */
+/* ---- rows by stride ----------------------------------------------------------------------- */
 
 /* Copies what both sides know; false at the end row. */
 static bool copy_row(const void *rows, unsigned i, size_t stride, void *out, size_t size)

@@ -62,7 +62,7 @@ static bool judge_choices(struct judge *j, const struct pstn_option *row)
 	char what[JUDGE_NAME_MAX + 32];
 
 	snprintf(what, sizeof what, "a choice of option %s", row->name);
-	for (unsigned i = 0; i < CHOICES_MAX; i++) {
+	for (unsigned i = 0; row->choices && i < CHOICES_MAX; i++) {
 		if ((uintptr_t)row->choices % _Alignof(void *) ||
 		    !elf_image_has(j->image, row->choices + i, sizeof *row->choices))
 			break;

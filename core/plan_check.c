@@ -12,8 +12,7 @@
 
 #include <postern/service.h>
 
-/* ---- a key that stands in the wrong place -----------------------------------------------------
- */
+/* ---- a key that stands in the wrong place ------------------------------------------------- */
 
 static const char *find_key(struct arena *arena, const struct pstn_module *m,
 			    const struct pstn_option *rows, const char *prefix, const char *key)
@@ -55,8 +54,7 @@ static struct conf_check checker(struct planning *p, const struct pstn_module *m
 				   .arg = p};
 }
 
-/* ---- server -----------------------------------------------------------------------------------
- */
+/* ---- server ------------------------------------------------------------------------------- */
 
 static void check_order(struct planning *p, const struct conf_node *server, const char *what,
 			int64_t min, int64_t max)
@@ -98,8 +96,7 @@ void plan_check_server(struct planning *p, struct conf_node *server)
 	check_user(p, map);
 }
 
-/* ---- modules ----------------------------------------------------------------------------------
- */
+/* ---- modules ------------------------------------------------------------------------------ */
 
 static const struct pstn_service *service_of(const struct pstn_module *m)
 {
@@ -181,8 +178,7 @@ void plan_check_module(struct planning *p, struct candidate *c)
 		       conf_module_key_names);
 }
 
-/* ---- listeners among each other ---------------------------------------------------------------
- */
+/* ---- listeners among each other ----------------------------------------------------------- */
 
 struct bound {
 	struct value_address address;

@@ -54,7 +54,7 @@ static bool walk_rows(struct walk *w, const struct pstn_option *rows, const char
 	return false;
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------------------------- */
 
 static void print_origin(FILE *out, const struct conf_node *node)
 {
@@ -98,7 +98,7 @@ static void print_module(FILE *out, const struct plan_module *m)
 		fprintf(out, "  %s.%s\n", m->name, row.name);
 }
 
-/* ---- finding ---------------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------------------------ */
 
 static bool explain_server(FILE *out, const struct plan_data *data, const char *key)
 {
@@ -155,7 +155,7 @@ static bool explain(FILE *out, const struct plan_data *data, const char *key)
 	return explain_server(out, data, key);
 }
 
-/* ---- suggestions ------------------------------------------------------------------------------ */
+/* ---- suggestions -------------------------------------------------------------------------- */
 
 struct guess {
 	struct nearest whole; /* of "pop3.idle_timeout" */

@@ -18,8 +18,7 @@
 #define FILES_MAX    512
 #define NAME_MAX_LEN 64
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files -------------------------------------------------------------------------------- */
 
 const struct module_file *plan_judge_file(struct planning *p, const char *path)
 {
@@ -98,8 +97,7 @@ static const struct pstn_module *no_such_file(struct planning *p, struct place p
 	return file->manifest ? manifest_module(file->manifest) : NULL;
 }
 
-/* ---- the core's keys --------------------------------------------------------------------------
- */
+/* ---- the core's keys ---------------------------------------------------------------------- */
 
 static bool key_row(unsigned i, struct pstn_option *out)
 {
@@ -151,8 +149,7 @@ static const char *file_of(struct planning *p, const struct conf_node *node, str
 	return *path ? path : NULL;
 }
 
-/* ---- modules ----------------------------------------------------------------------------------
- */
+/* ---- modules ------------------------------------------------------------------------------ */
 
 static bool is_instance_name(const char *name)
 {

@@ -19,8 +19,7 @@ int plan_find_offer(const struct pstn_module *m, const char *name, uint16_t majo
 	return -1;
 }
 
-/* ---- `uses` -----------------------------------------------------------------------------------
- */
+/* ---- `uses` ------------------------------------------------------------------------------- */
 
 static bool has_need(const struct pstn_module *m, const char *name)
 {
@@ -104,8 +103,7 @@ static void check_uses(struct planning *p, const struct candidate *c)
 		check_use(p, c, n);
 }
 
-/* ---- binding ----------------------------------------------------------------------------------
- */
+/* ---- binding ------------------------------------------------------------------------------ */
 
 static const char *version_text(struct arena *arena, uint16_t major, uint16_t minor)
 {
@@ -250,8 +248,7 @@ static void bind_one(struct planning *p, struct candidate *c)
 	}
 }
 
-/* ---- order ------------------------------------------------------------------------------------
- */
+/* ---- order -------------------------------------------------------------------------------- */
 
 static bool is_ready(const struct planning *p, const struct candidate *c)
 {

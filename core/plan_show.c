@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- show ------------------------------------------------------------------------------------- */
+/* ---- show --------------------------------------------------------------------------------- */
 
 static void listeners_row(const struct plan_module *m, struct pstn_option *row,
 			  struct pstn_list *list)
@@ -69,7 +69,7 @@ char *plan_show(const struct plan *plan)
 	return text;
 }
 
-/* ---- differences ------------------------------------------------------------------------------ */
+/* ---- differences -------------------------------------------------------------------------- */
 
 /* A value as text, once as it is, for comparing, and once as it may be shown. */
 struct line {

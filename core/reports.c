@@ -147,6 +147,14 @@ static int by_place(const void *left, const void *right)
 	return order ? order : by_number(a->sequence, b->sequence);
 }
 
+/* What stands in a file must not steer a terminal or forge a log line. */
+static void make_printable(char *line)
+{
+	for (unsigned char *p = (unsigned char *)line; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+}
+
 static void emit(const struct reports *r, const struct report *row,
 		 void (*each)(void *arg, bool is_error, const char *text), void *arg)
 {
@@ -164,6 +172,7 @@ static void emit(const struct reports *r, const struct report *row,
 			     row->text);
 	if (n < 0)
 		arena_must(NULL);
+	make_printable(line);
 	each(arg, row->is_error, line);
 	free(line);
 }

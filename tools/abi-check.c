@@ -50,7 +50,7 @@ static void note(const char *fmt, ...)
 	putchar('\n');
 }
 
-/* ---- interfaces ------------------------------------------------------------------------------- */
+/* ---- interfaces --------------------------------------------------------------------------- */
 
 static void compare_offers(struct swap *s)
 {
@@ -101,7 +101,7 @@ static void compare_needs(struct swap *s)
 	}
 }
 
-/* ---- options ---------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------ */
 
 static bool find_option(const struct pstn_module *m, const struct pstn_option *rows,
 			const char *name, struct pstn_option *out)
@@ -232,7 +232,7 @@ static void compare_options(struct swap *s, const struct pstn_option *old,
 	}
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------------------------- */
 
 static void compare_metrics(struct swap *s)
 {

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words -------------------------------------------------------------------------------- */
 
 static const char *type_word(uint32_t type)
 {
@@ -30,7 +30,7 @@ static const char *kind_word(uint32_t kind)
 	return kind == PSTN_COUNTER ? "counter" : kind == PSTN_GAUGE ? "gauge" : "microseconds";
 }
 
-/* ---- for people ------------------------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------------------------- */
 
 static void print_options(const struct pstn_module *m, const struct pstn_option *rows, int indent)
 {
@@ -99,7 +99,7 @@ static void print_module(const char *path, const struct pstn_module *m)
 	print_metrics(m);
 }
 
-/* ---- for programs ----------------------------------------------------------------------------- */
+/* ---- for programs ------------------------------------------------------------------------- */
 
 static void json_text(const char *key, const char *text)
 {
@@ -221,7 +221,7 @@ static void json_error(const char *path, const char *error)
 	putchar('}');
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------------------------- */
 
 static int show(const char *path, bool json)
 {
