@@ -17,7 +17,7 @@
 #include <yaml.h>
 
 #define DEPTH_MAX 32
-#define NODES_MAX 50000
+#define NODES_MAX 10000
 #define MENDS_MAX 60
 #define KEY_MAX   256
 #define VALUE_MAX 16384
