@@ -285,7 +285,7 @@ struct pstn_host {
 	 * the loop. A failed write is not reported here: the session is closed soon.
 	 */
 	void (*write)(struct pstn_session *, const void *bytes, size_t n);
-	void (*printf)(struct pstn_session *, const char *fmt, ...) PSTN_PRINTF(2, 3);
+	void (*print)(struct pstn_session *, const char *fmt, ...) PSTN_PRINTF(2, 3);
 	/* Queue [from, from+length) of a content, dots stuffed. Takes over c->release in any case. */
 	void (*send)(struct pstn_session *, const struct pstn_content *c, uint64_t length);
 	/* Octets queued and not yet taken by the kernel. */

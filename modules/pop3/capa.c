@@ -11,7 +11,7 @@ void pop3_capa(struct pop3_session *p, const struct pop3_args *args)
 
 	(void)args;
 	pop3_status(p, "capabilities follow");
-	host->printf(p->stream,
+	host->print(p->stream,
 		     "%sTOP\r\n"
 		     "UIDL\r\n"
 		     "RESP-CODES\r\n"
@@ -20,7 +20,7 @@ void pop3_capa(struct pop3_session *p, const struct pop3_args *args)
 		     "EXPIRE NEVER\r\n",
 		     p->plaintext ? "USER\r\n" : "");
 	if (*implementation)
-		host->printf(p->stream, "IMPLEMENTATION %s\r\n", implementation);
+		host->print(p->stream, "IMPLEMENTATION %s\r\n", implementation);
 	host->write(p->stream, ".\r\n", 3);
 	pop3_complete(p);
 }

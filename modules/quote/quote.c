@@ -70,7 +70,7 @@ static const char *quote_at(const struct quote *q, uint32_t n)
 
 static void send_quote(struct quote *q, struct pstn_session *s, struct quote_session *state)
 {
-	q->host->printf(s, "%.*s\r\n", QUOTE_MAX - 3, quote_at(q, state->next++));
+	q->host->print(s, "%.*s\r\n", QUOTE_MAX - 3, quote_at(q, state->next++));
 	q->host->count(q->self, METRIC_SERVED, 1);
 }
 

@@ -110,7 +110,7 @@ static void service_open(void *inst, struct pstn_session *s, void *state)
 	(void)state;
 	g->host->count(g->self, 1, 1);
 	g->host->idle_limit(s, g->conf->patience);
-	g->host->printf(s, "%s\r\n", g->conf->greeting);
+	g->host->print(s, "%s\r\n", g->conf->greeting);
 }
 
 static void service_line(void *inst, struct pstn_session *s, void *state, char *line, size_t n)
@@ -132,7 +132,7 @@ static void service_overlong(void *inst, struct pstn_session *s, void *state)
 	struct good *g = inst;
 
 	(void)state;
-	g->host->printf(s, "too long\r\n");
+	g->host->print(s, "too long\r\n");
 }
 
 static void service_close(void *inst, struct pstn_session *s, void *state, const char *why)

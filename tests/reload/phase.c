@@ -125,7 +125,7 @@ static void answer_later(void *arg, int status)
 	const struct pstn_host *host = session->phase->host;
 
 	if (status == PSTN_OK)
-		host->printf(session->session, "later\r\n");
+		host->print(session->session, "later\r\n");
 	host->resume(session->session);
 }
 
@@ -136,11 +136,11 @@ static void on_line(void *inst, struct pstn_session *s, void *state, char *line,
 
 	(void)n;
 	if (strcmp(line, "WHO") == 0) {
-		p->host->printf(s, "%s %s %u\r\n", PHASE_GREETING,
+		p->host->print(s, "%s %s %u\r\n", PHASE_GREETING,
 				is_whole(session) ? "whole" : "damaged",
 				(unsigned)sizeof(session->room));
 	} else if (strncmp(line, "ECHO ", 5) == 0) {
-		p->host->printf(s, "%s\r\n", line + 5);
+		p->host->print(s, "%s\r\n", line + 5);
 	} else if (strcmp(line, "CRASH") == 0) {
 		crash(p, 0);
 	} else if (strcmp(line, "WEDGE") == 0) {

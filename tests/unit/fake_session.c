@@ -289,7 +289,7 @@ static bool session_claim(struct pstn_session *s, const char *key, uint32_t limi
 
 const struct pstn_host fake_session_part = {
     .write = fake_write,
-    .printf = fake_printf,
+    .print = fake_printf,
     .send = fake_send,
     .queued = fake_host_queued,
     .want_drained = fake_want_drained,

@@ -61,7 +61,7 @@ static void echo_line(void *inst, struct pstn_session *s, void *state, char *lin
 	} else if (strcmp(line, "bye") == 0) {
 		host->finish(s, "bye");
 	} else {
-		host->printf(s, "%d %s\r\n", (int)n, line);
+		host->print(s, "%d %s\r\n", (int)n, line);
 	}
 }
 
