@@ -89,6 +89,8 @@ void call_clear(struct pstn_call *c)
 		close(c->files[i]);
 	close(c->client);
 	free(c->failure);
+	if (c->text)
+		explicit_bzero(c->text, strlen(c->text)); /* it may have been a password */
 	free(c->text);
 	free(c);
 }

@@ -22,6 +22,8 @@ void control_input_clear(struct control_input *in)
 {
 	for (unsigned i = 0; i < in->nfiles; i++)
 		close(in->files[i]);
+	if (in->text)
+		explicit_bzero(in->text, in->size); /* it may have been a password */
 	free(in->text);
 	*in = (struct control_input){0};
 }

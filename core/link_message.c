@@ -201,6 +201,11 @@ int link_take_fd(struct link_message *m)
 	return -1;
 }
 
+void link_wipe(struct link_message *m)
+{
+	explicit_bzero(m->data, m->size);
+}
+
 void link_clear(struct link_message *m)
 {
 	int fd;

@@ -84,5 +84,7 @@ const char *link_get_text(struct link_message *);
 int link_take_fd(struct link_message *);
 /* Closes the descriptors nobody took. */
 void link_clear(struct link_message *);
+/* The octets may have been a password. */
+void link_wipe(struct link_message *);
 
 #endif

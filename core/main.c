@@ -3,9 +3,12 @@
  */
 #include "config.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "check.h"
 #include "conf_doc.h"
@@ -14,6 +17,14 @@
 #include "single.h"
 #include "supervisor.h"
 #include "worker.h"
+
+/* Requests are JSON, and some bring a password: nothing of it stays in memory that was given back. */
+static void wipe_and_free(void *block)
+{
+	if (block)
+		explicit_bzero(block, malloc_usable_size(block));
+	free(block);
+}
 
 static int set_dirs(struct dirs *dirs, const struct options *o)
 {
@@ -62,6 +73,7 @@ int main(int argc, char *argv[])
 	struct options o;
 	char err[256];
 
+	json_set_alloc_funcs(malloc, wipe_and_free);
 	if (options_parse(&o, argc, argv, err, sizeof(err)) < 0) {
 		fprintf(stderr, "posternd: %s\n", err);
 		return EXIT_USAGE;

@@ -268,7 +268,9 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 	link_put_fd(m, c->fd);
 	for (unsigned i = 0; i < c->in.nfiles; i++)
 		link_put_fd(m, c->in.files[i]);
-	if (link_send(worker->link, m, false) < 0)
+	int sent = link_send(worker->link, m, false);
+	link_wipe(m);
+	if (sent < 0)
 		client_error(sv, c, "the worker does not listen; try again soon");
 	else
 		drop(c);

@@ -208,6 +208,9 @@ static void serve_control(struct worker *w)
 		if (client >= 0)
 			close(client);
 	}
+	if (request)
+		explicit_bzero(request, strlen(request)); /* it may have been a password */
+	link_wipe(m);
 	free(request);
 }
 

@@ -1,8 +1,9 @@
 """Accounts: what an administrator changes counts with the next login, in every generation, and no
 password is found anywhere afterwards."""
 import pathlib
+import re
 
-from server import Server, check, eq, wait_until
+from server import Server, Skip, check, eq, wait_until
 
 USER, PASSWORD = "ann@example.org", "correct horse battery"
 SCRAM = ("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
@@ -104,6 +105,38 @@ def test_password_is_nowhere_on_disk():
             if path.is_file():
                 check(PASSWORD.encode() not in path.read_bytes(), f"{path} has the password")
                 check(b"battery" not in path.read_bytes(), f"{path} has a part of it")
+
+
+def memory_of(pid):
+    """Every piece of a process' memory; what a sanitizer keeps for itself is left out."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for first, last in re.findall(r"^(\w+)-(\w+) r", maps.read(), re.MULTILINE):
+            start, size = int(first, 16), int(last, 16) - int(first, 16)
+            if size < 1 << 30:
+                try:
+                    memory.seek(start)
+                    yield memory.read(size)
+                except (OSError, OverflowError):  # the kernel's own pages
+                    pass
+
+
+def test_password_is_nowhere_in_memory():
+    """Neither in the supervisor, which hands commands on, nor in the worker that checked it."""
+    password = "Zq9vKx2mWp7rTs4y"
+    with Server().start() as postern:
+        postern.add_account(USER, password)
+        for _ in range(3):
+            check(may_log_in(postern, USER, password), "login")
+        check(not may_log_in(postern, "nobody", password), "login of nobody")
+        for pid in postern.processes():
+            try:
+                pieces = list(memory_of(pid))
+            except PermissionError:
+                raise Skip("the processes' memory cannot be read by this user") from None
+            check(any(b"ann@example.org" in piece for piece in pieces) or pid == postern.pid,
+                  "the search finds nothing at all")
+            check(not any(password[6:].encode() in piece for piece in pieces),
+                  f"the {'supervisor' if pid == postern.pid else 'worker'} has the password")
 
 
 def test_damaged_database_is_told():
