@@ -148,9 +148,8 @@ def test_seen_is_kept():
             pop.quit()
 
         def flags():
-            rows = postern.ctl("mailbox", "show", USER, json_output=True)
-            rows = rows["messages"] if isinstance(rows, dict) else rows
-            return ["seen" in str(row.get("flags", "")).lower() for row in rows]
+            rows = postern.ctl("mailbox", "show", USER, json_output=True)["list"]
+            return ["seen" in row["flags"] for row in rows]
 
         wait_until(lambda: flags() == [False, True], what="Seen of what was retrieved alone")
 
