@@ -100,7 +100,7 @@ static void refuse_with_reserve(struct listener *l)
 
 static void exhausted(struct listener *l, int error)
 {
-	complain(l, &l->exhausted, "accept_failed", strerror(error));
+	complain(l, &l->exhausted, "accept-failed", strerror(error));
 	if (error == EMFILE)
 		refuse_with_reserve(l);
 	rest(l);
@@ -178,7 +178,7 @@ static void admit(struct listener *l, int fd, const struct sockaddr_storage *fro
 
 	if (atomic_fetch_add(&own->all->sessions, 1) >= own->all->limits.max_sessions) {
 		atomic_fetch_sub(&own->all->sessions, 1);
-		complain(l, &l->full, "client_refused", "max_sessions reached");
+		complain(l, &l->full, "client-refused", "max_sessions reached");
 		refuse(l, fd);
 		return;
 	}

@@ -364,7 +364,7 @@ void session_start(struct reactor *r, struct listening *listening, int fd,
 	struct pstn_session *s = calloc(1, sizeof(*s) + service->session_size);
 
 	if (!s) {
-		CORE_EVENT(PSTN_ERROR, "client_refused", PSTN_S("listener", listening->address),
+		CORE_EVENT(PSTN_ERROR, "client-refused", PSTN_S("listener", listening->address),
 			   PSTN_S("why", "no memory for a session"));
 		close(fd);
 		session_uncount(r);

@@ -8,6 +8,7 @@
  */
 #include "stream_content.h"
 
+#include "instance.h"
 #include "jobs.h"
 #include "log.h"
 
@@ -306,9 +307,12 @@ static void start_warming(struct pstn_session *s)
 
 static void broken(struct pstn_session *s, int error)
 {
-	CORE_EVENT(PSTN_ERROR, "content_unreadable", PSTN_S("session", s->id),
-		   PSTN_S("account", s->account),
-		   PSTN_S("why", error ? strerror(error) : "the file is shorter than it was"));
+	const struct pstn_field fields[] = {
+	    PSTN_S("account", s->account),
+	    PSTN_S("why", error ? strerror(error) : "the file is shorter than it was")};
+
+	log_event(instance_name(s->listening->self), s->id, PSTN_ERROR, "content-unreadable",
+		  fields, sizeof(fields) / sizeof(fields[0]));
 	session_drop(s, "content unreadable");
 }
 
