@@ -1,4 +1,5 @@
 """Module files: what the tools say of them, what may not be built, descriptors that lie."""
+import functools
 import json
 import pathlib
 import re
@@ -18,12 +19,13 @@ def run(*words, code=0):
     return done.stdout, done.stderr
 
 
+@functools.lru_cache
 def variable(build, name):
     """A variable of the build's Makefile, expanded."""
     text = f"include Makefile\npostern-print:\n\t@echo '$({name})'\n"
     done = subprocess.run(["make", "-s", "-f", "-", "postern-print"], input=text, text=True,
                           cwd=build.path, stdout=subprocess.PIPE, timeout=60, check=True)
-    return shlex.split(done.stdout)
+    return shlex.split(done.stdout.splitlines()[-1])  # before it: the Makefile made anew
 
 
 def compile_module(build, source, out, *more):
