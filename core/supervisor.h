@@ -68,6 +68,7 @@ struct child {
 	uint64_t beat;                    /* the last one with all reactors turning */
 	uint64_t kill_at;                 /* 0: not ending */
 	uint64_t sessions;
+	char *boot; /* what a reload may not change; see plan_boot.h */
 	struct lines errors, warnings, modules, phases, addresses;
 	char sandbox[64];
 };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "supervisor.h"
@@ -32,6 +33,7 @@ static void on_plan(struct supervisor *sv, struct child *c, struct link_message 
 	c->control_group = (gid_t)link_get_number(m);
 	c->modules_count = link_get_number(m);
 	c->listeners_count = link_get_number(m);
+	c->boot = strdup(link_get_text(m));
 	if (c->deadline)
 		c->deadline = c->started + c->limits.ready_deadline;
 }

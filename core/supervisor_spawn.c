@@ -54,6 +54,15 @@ static _Noreturn void become_worker(struct supervisor *sv, const struct child *c
 	_exit(EXIT_FAILED);
 }
 
+/* What a generation that is alive was started with: whatever it shares has to stay. */
+static const char *boot_values(const struct supervisor *sv)
+{
+	for (const struct child *c = sv->children; c; c = c->next)
+		if (c->boot && c->state != CHILD_CANDIDATE)
+			return c->boot;
+	return "";
+}
+
 static int send_start(struct supervisor *sv, const struct child *c)
 {
 	struct link_message *m = &sv->message;
@@ -68,6 +77,7 @@ static int send_start(struct supervisor *sv, const struct child *c)
 	link_put_text(m, sv->dirs.run);
 	link_put_text(m, sv->dirs.log);
 	link_put_text(m, sv->dirs.modules);
+	link_put_text(m, boot_values(sv));
 	link_put_fd(m, sv->claims);
 	return link_send(c->link, m, false);
 }
@@ -96,6 +106,7 @@ void child_free(struct child *c)
 {
 	if (c->link >= 0)
 		close(c->link);
+	free(c->boot);
 	lines_clear(&c->errors);
 	lines_clear(&c->warnings);
 	lines_clear(&c->modules);

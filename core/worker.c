@@ -70,6 +70,7 @@ static void clear(struct worker *w)
 	plan_free(&w->plan);
 	reports_free(&w->reports);
 	dirs_clear(&w->dirs);
+	free(w->boot);
 	if (w->link >= 0)
 		close(w->link);
 	if (w->claims >= 0)

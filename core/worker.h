@@ -30,6 +30,7 @@ struct worker {
 	unsigned generation, slot;
 	int claims;
 	struct dirs dirs;
+	char *boot; /* what a generation that is alive was started with; see plan_boot.h */
 	struct reports *reports;
 	struct plan *plan;
 	struct identity identity;

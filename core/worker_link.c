@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include "plan_boot.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -54,10 +55,11 @@ static int take_start(struct worker *w)
 	w->dirs.run = take_text(m);
 	w->dirs.log = take_text(m);
 	w->dirs.modules = take_text(m);
+	w->boot = take_text(m);
 	w->claims = link_take_fd(m);
 	link_clear(m);
 	if (m->bad || w->claims < 0 || !w->dirs.config_file || !w->dirs.config || !w->dirs.state ||
-	    !w->dirs.run || !w->dirs.log || !w->dirs.modules)
+	    !w->dirs.run || !w->dirs.log || !w->dirs.modules || !w->boot)
 		return -1;
 	return 0;
 }
@@ -112,6 +114,9 @@ void worker_send_plan(struct worker *w)
 	link_put_number(m, group);
 	link_put_number(m, w->plan->nmodules);
 	link_put_number(m, worker_count_listeners(w->plan));
+	char *boot = plan_boot(w->plan);
+	link_put_text(m, boot);
+	free(boot);
 	send_now(w);
 }
 

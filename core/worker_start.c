@@ -17,6 +17,7 @@
 #include "jobs.h"
 #include "log.h"
 #include "op.h"
+#include "plan_boot.h"
 #include "reactor.h"
 #include "sandbox.h"
 
@@ -57,10 +58,13 @@ int worker_plan(struct worker *w)
 	w->plan = plan_make(&w->dirs, w->reports);
 	if (!w->plan)
 		return -1;
+	unsigned errors = reports_errors(w->reports);
+	if (w->boot)
+		plan_check_boot(w->plan, w->boot, w->reports);
 	int user = privileges_find(w->plan->server.user, &w->identity, w->reports);
 	int known = privileges_group(w->plan->server.control.group, &group, w->reports);
 	worker_phase(w, "configuration");
-	return user < 0 || known < 0 ? -1 : 0;
+	return user < 0 || known < 0 || reports_errors(w->reports) > errors ? -1 : 0;
 }
 
 static int listen_one(struct worker *w, const struct plan_module *m, struct plan_listener *l)

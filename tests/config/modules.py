@@ -163,7 +163,7 @@ def test_sample_and_pages():
         server.check(f"## modules.{name}\n" in reference and f"MODULE {name.upper()}" in page)
         for key in modules[name]["properties"]:
             server.check(f"`{key}`" in reference, f"{name}.{key} is not in the reference")
-    run(posternd, "--print", "novel", "--modules", directory, code=1)
+    run(posternd, "--print", "novel", "--modules", directory, code=2)
 
 
 def test_sample_of_the_distribution():

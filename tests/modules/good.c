@@ -81,7 +81,8 @@ static const struct pstn_option options[] = {
 		      .help = "How long a silent client is kept."),
     PSTN_OPT_STRING(struct good_conf, greeting, .def = GOOD_GREETING, .max = "100",
 		    .help = "The first line that a client gets."),
-    PSTN_OPT_PATH(struct good_conf, directory, .def = "{state}/good", .help = "Where notes go."),
+    PSTN_OPT_PATH(struct good_conf, directory, .def = "{state}/good", .flags = PSTN_AT_BOOT,
+		  .help = "Where notes go."),
     PSTN_OPT_ADDRESS(struct good_conf, peer, .def = "127.0.0.1:7", .help = "Another echo server."),
 #ifdef GOOD_CHANGED
     PSTN_OPT_STRING(struct good_conf, owner, .flags = PSTN_REQUIRED, .help = "Whose server."),

@@ -5,6 +5,7 @@
 
 #include "conf_doc.h"
 #include "config_rig.h"
+#include "plan_boot.h"
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
@@ -429,6 +430,27 @@ static void test_show(void)
 	plan_free(&again);
 }
 
+/* good.directory is such an option. */
+static void test_boot(void)
+{
+	struct reports *reports = reports_new();
+	struct plan *plan = plan_of("modules:\n  good:\n    directory: /a\n");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(plan);
+	char *lines = plan_boot(plan);
+	CU_ASSERT_STRING_EQUAL(lines, "good.directory\t/a\n");
+	plan_check_boot(plan, lines, reports);
+	plan_check_boot(plan, "", reports);
+	plan_check_boot(plan, "other.thing\t1\ngood.dir\t2\nno tab\n", reports);
+	CU_ASSERT_EQUAL(reports_errors(reports), 0);
+	plan_check_boot(plan, "x.y\t1\ngood.directory\t/b", reports);
+	rig_collect(reports);
+	CU_ASSERT_TRUE(rig_said_at(3, "good.directory: a reload cannot change it from /b to /a"));
+	free(lines);
+	plan_free(&plan);
+	reports_free(&reports);
+}
+
 static void append(void *arg, const char *line)
 {
 	char *text = arg;
@@ -597,9 +619,10 @@ int main(void)
 	    !CU_ADD_TEST(suite, test_needs) || !CU_ADD_TEST(suite, test_uses) ||
 	    !CU_ADD_TEST(suite, test_no_consequences) ||
 	    !CU_ADD_TEST(suite, test_listeners_overlap) || !CU_ADD_TEST(suite, test_secrets) ||
-	    !CU_ADD_TEST(suite, test_show) || !CU_ADD_TEST(suite, test_diff) ||
-	    !CU_ADD_TEST(suite, test_explain) || !CU_ADD_TEST(suite, test_pages) ||
-	    !CU_ADD_TEST(suite, test_reports) || !CU_ADD_TEST(suite, test_dirs))
+	    !CU_ADD_TEST(suite, test_show) || !CU_ADD_TEST(suite, test_boot) ||
+	    !CU_ADD_TEST(suite, test_diff) || !CU_ADD_TEST(suite, test_explain) ||
+	    !CU_ADD_TEST(suite, test_pages) || !CU_ADD_TEST(suite, test_reports) ||
+	    !CU_ADD_TEST(suite, test_dirs))
 		return 1;
 	CU_basic_run_tests();
 	unsigned failures = CU_get_number_of_failures();
