@@ -225,6 +225,20 @@ static int open_environment(struct store *st)
 	return rc;
 }
 
+/* Verifiers can be attacked by whoever can read them. */
+static void warn_if_readable(struct store *st)
+{
+	struct stat file;
+	int fd;
+
+	if (mdb_env_get_fd(st->env, &fd) != 0 || fstat(fd, &file) != 0 ||
+	    (file.st_mode & (S_IRGRP | S_IROTH)) == 0)
+		return;
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "database_readable",
+				 PSTN_S("file", st->path),
+				 PSTN_S("todo", "others can read the verifiers: chmod 600")));
+}
+
 static int refuse(struct store *st, const char *what, const char *todo, char *err, size_t errlen)
 {
 	snprintf(err, errlen, "%s: %s; %s", st->path, what, todo);
@@ -262,6 +276,7 @@ static int open_database(struct store *st, char *err, size_t errlen)
 			 st->path, (uintmax_t)format, FORMAT);
 		return -1;
 	}
+	warn_if_readable(st);
 	return cut ? store_check(st, UINT64_MAX, err, errlen) : 0;
 }
 

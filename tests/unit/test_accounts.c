@@ -571,6 +571,11 @@ static void test_file_mode(void)
 	begin();
 	CU_ASSERT_EQUAL(stat(database(), &file), 0);
 	CU_ASSERT_EQUAL(file.st_mode & 0777, 0600);
+	restart();
+	CU_ASSERT_PTR_NULL(fake_log_find("database_readable"));
+	CU_ASSERT_EQUAL(chmod(database(), 0640), 0);
+	restart();
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("database_readable"));
 	end();
 }
 
