@@ -64,7 +64,7 @@ static void keep(struct files *f, struct file *file)
 
 static int read_seed(const struct store *st, struct file *file)
 {
-	unsigned char bytes[64];
+	unsigned char bytes[SEGMENT_HEAD];
 	struct segment_head head;
 
 	if (pread(file->fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) ||

@@ -360,6 +360,20 @@ static int begin(struct group *g)
 	return 0;
 }
 
+/* Room for the records and for what they change in the index. */
+static int make_room(struct group *g)
+{
+	struct store *st = g->store;
+	int status, rc = g->deliveries ? index_room(&st->index) : 0;
+
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&st->commit.log);
+	status = segment_room(&st->log, g->batch.length, !g->deliveries);
+	pthread_mutex_unlock(&st->commit.log);
+	return status == PSTN_OK ? 0 : status == PSTN_E_FULL ? ENOSPC : EIO;
+}
+
 static int try_group(struct group *g)
 {
 	struct store *st = g->store;
@@ -374,28 +388,26 @@ static int try_group(struct group *g)
 	g->large = NULL;
 	batch_begin(&g->batch, st, st->log.end, st->log.seed, st->commit.last_sequence);
 	rc = prepare_all(g);
-	if (rc != 0 || (g->batch.records == 0 && !g->large)) {
-		apply_abort(&g->apply);
-	} else {
-		pthread_mutex_lock(&st->commit.log);
-		status = segment_room(&st->log, g->batch.length, !g->deliveries);
-		pthread_mutex_unlock(&st->commit.log);
-		if (status == PSTN_OK) {
+	if (rc == 0 && (g->batch.records > 0 || g->large)) {
+		rc = make_room(g);
+		if (rc == 0)
 			rc = make_durable(g);
-		} else {
+		else
 			apply_abort(&g->apply);
-			rc = status == PSTN_E_FULL ? ENOSPC : EIO;
-		}
+	} else {
+		apply_abort(&g->apply);
 	}
 	batch_end(&g->batch);
 	return rc;
 }
 
 /* On a full disk deliveries are refused first, so that deletions can go on. */
-static bool refuse_deliveries(struct pending *group)
+static bool refuse_deliveries(struct pending *group, int rc)
 {
 	bool any = false;
 
+	if (index_status(rc) != PSTN_E_FULL)
+		return false;
 	for (struct pending *p = group; p; p = p->next) {
 		if (p->kind == PENDING_DELIVER && p->status == PSTN_OK) {
 			p->status = PSTN_E_FULL;
@@ -420,6 +432,15 @@ static void tell_failure(struct store *st, int rc)
 						     : "Nothing of this group was acknowledged.")));
 }
 
+/* The index's pages of before the last checkpoint can be used again: a full disk may have room for
+ * deletions then. LMDB tells of a full disk in either way. */
+static bool free_pages(struct store *st, int rc, int tries)
+{
+	if (tries > 1 || (rc != ENOSPC && rc != EDQUOT && rc != EIO))
+		return false;
+	return checkpoint_take(&st->checkpoint, &st->index) == 0;
+}
+
 static int run(struct group *g)
 {
 	struct store *st = g->store;
@@ -435,7 +456,7 @@ static int run(struct group *g)
 		if (rc == 0)
 			break;
 		tell_failure(st, rc);
-		if (index_status(rc) != PSTN_E_FULL || !refuse_deliveries(g->first))
+		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
 			break;
 	}
 	return rc;

@@ -20,6 +20,8 @@
 #define SHARED_SIZE  4096
 #define LOCK_WAIT_MS 15000
 #define UUID_TEXT    32
+#define IDENTITY     "postern store\n"
+#define IDENTITY_MAX 128
 
 static int say(const struct store *st, char *err, size_t n, const char *name, const char *what)
 {
@@ -158,14 +160,24 @@ static bool uuid_parse(const char *text, unsigned char uuid[16])
 	return true;
 }
 
-static int write_identity(struct store *st)
+/* The lines that say what this is; a third one carries their checksum. */
+static int identity_text(const struct store *st, char *text, size_t n)
 {
-	char text[128], uuid[UUID_TEXT + 1];
-	int fd, length, rc = 0;
+	char uuid[UUID_TEXT + 1];
+	int length;
 
 	uuid_text(st->uuid, uuid);
-	length =
-	    snprintf(text, sizeof(text), "postern store\nformat %d\nid %s\n", STORE_FORMAT, uuid);
+	length = snprintf(text, n, IDENTITY "format %d\nid %s\n", STORE_FORMAT, uuid);
+	return length + snprintf(text + length, n - (size_t)length, "check %016llx\n",
+				 (unsigned long long)record_sum(text, (size_t)length, 0));
+}
+
+static int write_identity(struct store *st)
+{
+	char text[IDENTITY_MAX];
+	int fd, length, rc = 0;
+
+	length = identity_text(st, text, sizeof(text));
 	fd = openat(st->dir, "store.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno;
@@ -179,11 +191,28 @@ static int write_identity(struct store *st)
 	return rc;
 }
 
-/* 1: there is none. */
+/* 1: there is none, or it is damaged; the segments say the same. */
+static int parse_identity(struct store *st, const char *text, char *err, size_t n)
+{
+	char uuid[UUID_TEXT + 1], same[IDENTITY_MAX];
+	int format;
+
+	if (sscanf(text, IDENTITY "format %d\n", &format) != 1)
+		return 1;
+	if (format > STORE_FORMAT)
+		return say(st, err, n, "store",
+			   "the store was written by a later version of the server; start that "
+			   "version");
+	if (sscanf(text, IDENTITY "format %*d\nid %32[0-9a-f]", uuid) != 1 ||
+	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
+		return 1;
+	identity_text(st, same, sizeof(same));
+	return strcmp(text, same) == 0 ? 0 : 1;
+}
+
 static int read_identity(struct store *st, char *err, size_t n)
 {
-	char text[128] = "", uuid[UUID_TEXT + 1];
-	int format;
+	char text[IDENTITY_MAX] = "";
 	ssize_t got;
 	int fd = openat(st->dir, "store", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -193,16 +222,7 @@ static int read_identity(struct store *st, char *err, size_t n)
 	close(fd);
 	if (got < 0)
 		return say(st, err, n, "store", strerror(errno));
-	if (sscanf(text, "postern store\nformat %d\n", &format) != 1)
-		return 1; /* damaged: a segment says the same */
-	if (format > STORE_FORMAT)
-		return say(st, err, n, "store",
-			   "the store was written by a later version of the server; start that "
-			   "version");
-	if (sscanf(text, "postern store\nformat %*d\nid %32[0-9a-f]", uuid) != 1 ||
-	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
-		return 1;
-	return 0;
+	return parse_identity(st, text, err, n);
 }
 
 static uint32_t segment_number(const char *name)
@@ -237,7 +257,7 @@ static void each_segment(struct store *st, bool (*each)(struct store *, uint32_t
 
 static bool take_identity(struct store *st, uint32_t id, void *arg)
 {
-	unsigned char bytes[64];
+	unsigned char bytes[SEGMENT_HEAD];
 	struct segment_head head;
 	char name[SEGMENT_NAME];
 	bool *found = arg;

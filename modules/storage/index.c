@@ -10,6 +10,7 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -265,6 +266,37 @@ void index_abort(struct index *ix, MDB_txn *txn)
 {
 	mdb_txn_abort(txn);
 	pthread_rwlock_unlock(&ix->map);
+}
+
+/* ---- space on disk ---- */
+
+#define ROOM_RESERVE ((uint64_t)4 << 20)
+#define ROOM_STEP    ((uint64_t)4 << 20)
+
+int index_room(struct index *ix)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	uint64_t used, wanted;
+	int fd, rc = mdb_env_info(ix->env, &info);
+
+	if (rc == 0)
+		rc = mdb_env_stat(ix->env, &stat);
+	if (rc == 0)
+		rc = mdb_env_get_fd(ix->env, &fd);
+	if (rc != 0)
+		return rc;
+	used = (info.me_last_pgno + 1) * stat.ms_psize;
+	if (used + ROOM_RESERVE <= ix->allocated)
+		return 0;
+	if (ix->allocated < used)
+		ix->allocated = used;
+	wanted = used + ROOM_RESERVE + ROOM_STEP;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)ix->allocated,
+		      (off_t)(wanted - ix->allocated)) != 0)
+		return errno == EOPNOTSUPP ? 0 : errno;
+	ix->allocated = wanted;
+	return 0;
 }
 
 /* ---- rows ---- */

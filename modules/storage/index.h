@@ -25,6 +25,7 @@ struct index {
 	    imports, keywords;
 	uint32_t tag;
 	pthread_rwlock_t map; /* read: a transaction is running; write: the map is being moved */
+	uint64_t allocated;   /* of data.mdb; the leader's */
 	_Atomic(MDB_txn *) idle[INDEX_READERS]; /* reset read transactions, to be renewed */
 };
 
@@ -41,6 +42,11 @@ int index_commit(struct index *, MDB_txn *);
 void index_abort(struct index *, MDB_txn *);
 /* After MDB_MAP_FULL, with no transaction of this thread: a larger map. */
 int index_grow(struct index *);
+
+/* Room on disk for what a group changes, taken ahead: LMDB never runs out of space half-way, and
+ * deletions go on when deliveries are refused. 0, or errno: the space ahead is used up to the
+ * reserve and there is no more. */
+int index_room(struct index *);
 
 int index_status(int rc); /* to enum pstn_status */
 const char *index_error(int rc);

@@ -13,6 +13,7 @@ static const char segment_magic[8] = {'P', 'S', 'T', 'N', 'S', 'E', 'G', '1'};
 
 /* ---- the file's header ---- */
 
+/* The header stands twice: all of the segment would be lost with it. */
 void segment_head_encode(const struct segment_head *h, unsigned char out[SEGMENT_HEAD])
 {
 	memset(out, 0, SEGMENT_HEAD);
@@ -25,11 +26,21 @@ void segment_head_encode(const struct segment_head *h, unsigned char out[SEGMENT
 	put64(out + 40, h->seed);
 	put64(out + 48, h->created);
 	put64(out + 56, checksum(out, 56, 0));
+	memcpy(out + SEGMENT_HEAD_COPY, out, 64);
+}
+
+static bool head_sound(const unsigned char *p)
+{
+	return memcmp(p, segment_magic, 8) == 0 && get64(p + 56) == checksum(p, 56, 0);
 }
 
 enum record_verdict segment_head_decode(struct segment_head *h, const unsigned char *p, size_t n)
 {
-	if (n < 64 || memcmp(p, segment_magic, 8) != 0 || get64(p + 56) != checksum(p, 56, 0))
+	if (n < SEGMENT_HEAD)
+		return RECORD_BAD;
+	if (!head_sound(p))
+		p += SEGMENT_HEAD_COPY;
+	if (!head_sound(p))
 		return RECORD_BAD;
 	if (get32(p + 8) != STORE_FORMAT || get32(p + 12) != SEGMENT_HEAD)
 		return RECORD_UNKNOWN;

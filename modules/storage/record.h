@@ -15,6 +15,7 @@
 
 #define STORE_FORMAT        1
 #define SEGMENT_HEAD        4096 /* octets before the first record */
+#define SEGMENT_HEAD_COPY   2048 /* in these, where the header stands again */
 #define RECORD_HEAD         96   /* of every record */
 #define RECORD_HEAD_MAX     256  /* of any record of this format */
 #define RECORD_MESSAGE_HEAD 168

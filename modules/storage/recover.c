@@ -117,8 +117,9 @@ static int open_source(struct recovery *r, struct source *s)
 	if (verdict == RECORD_UNKNOWN)
 		return fail(r, s->id, "is of a later format than this version of the server reads");
 	s->size = (uint64_t)info.st_size;
-	if (verdict == RECORD_BAD || head.id != s->id ||
-	    memcmp(head.store, r->store->uuid, sizeof(head.store)) != 0) {
+	if (verdict == RECORD_OK && memcmp(head.store, r->store->uuid, sizeof(head.store)) != 0)
+		return fail(r, s->id, "belongs to another store; move it away");
+	if (verdict == RECORD_BAD || head.id != s->id) {
 		/* Its seed is lost, so nothing in it can be told from mail: it is left alone. */
 		tell(r, PSTN_ERROR, "segment-unreadable", s, 0, s->size);
 		s->done = true;
