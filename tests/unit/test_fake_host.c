@@ -303,8 +303,7 @@ int main(void)
 			       {"commands", commands},
 			       {"events", events},
 			       CU_TEST_INFO_NULL};
-	CU_SuiteInfo suites[] = {{"fake host", NULL, NULL, NULL, NULL, tests},
-				 CU_SUITE_INFO_NULL};
+	CU_SuiteInfo suites[] = {{"fake host", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 	if (CU_initialize_registry() || CU_register_suites(suites))
 		return 2;
 	CU_basic_run_tests();
