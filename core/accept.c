@@ -39,7 +39,7 @@ struct listener {
 	struct listening *listening;
 	struct listener *next;
 	struct timer rest;
-	unsigned batch;
+	unsigned batch, last_turn;
 	struct complaint full, exhausted;
 };
 
@@ -220,17 +220,19 @@ static bool accept_one(struct listener *l)
 	}
 }
 
+/* One connection in this turn; twice as many in each turn that follows at once. */
 static void ready(struct watch *w, uint32_t events)
 {
 	struct listener *l = (struct listener *)w;
-	unsigned n = 0;
+	unsigned turn = atomic_load_explicit(&l->reactor->turns, memory_order_relaxed), n = 0;
 
 	(void)events;
+	if (turn != l->last_turn + 1)
+		l->batch = 1;
+	l->last_turn = turn;
 	while (n < l->batch && accept_one(l))
 		n++;
-	if (n < l->batch)
-		l->batch = 1;
-	else if (l->batch < BATCH_MAX)
+	if (l->batch < BATCH_MAX)
 		l->batch *= 2;
 }
 

@@ -20,7 +20,8 @@ enum {
 	SENDFILE_MIN = 32 * 1024, /* shorter pieces are read: the copy costs less than the call */
 	SENDFILE_MAX = 256 * 1024,
 	TAIL = 4096, /* left for the stage, so that it leaves with what follows */
-	WARM_WINDOW = 256 * 1024
+	WARM_WINDOW = 256 * 1024,
+	READ_MIN = 2048 /* less room on the stage is not worth a read */
 };
 
 /* ---- layouts --------------------------------------------------------------------------------- */
@@ -242,30 +243,37 @@ static void stuff(const struct outgoing *o, struct cursor *at, char *to, size_t 
 	}
 }
 
+/* How many octets of the text, with their dots, are sure to fit into room. */
+static size_t fitting(const struct outgoing *o, const struct cursor *at, size_t room)
+{
+	uint64_t left = o->end - at->pos;
+	size_t n = left < room ? (size_t)left : room;
+	size_t ndots = dots_before(&o->content, at->pos + n) - at->dot;
+
+	if (n + ndots <= room)
+		return n;
+	/* were each octet a dot, half would fit */
+	return room - ndots > room / 2 ? room - ndots : room / 2;
+}
+
 static enum laid lay_file(struct outgoing *o, struct layout *l)
 {
 	struct cursor at = o->at;
 
 	while (at.pos < o->end) {
 		char *to = l->stage + l->staged;
-		size_t room = STAGE_SIZE - l->staged;
-		size_t n = o->end - at.pos < room ? (size_t)(o->end - at.pos) : room;
-		size_t ndots = dots_before(&o->content, at.pos + n) - at.dot;
+		size_t room = STAGE_SIZE - l->staged, n, ndots;
 		ssize_t got;
 
-		if (n + ndots > room) {
-			n = room / 2; /* fits, were each octet a dot */
-			ndots = dots_before(&o->content, at.pos + n) - at.dot;
-		}
-		if (!n)
+		if (room < READ_MIN)
 			return LAID_FULL;
+		n = fitting(o, &at, room);
+		ndots = dots_before(&o->content, at.pos + n) - at.dot;
 		got = read_hot(o, to + ndots, n, at.pos);
-		if (got < 0 && errno == EAGAIN)
-			return LAID_COLD;
 		if (got == 0)
 			errno = 0;
 		if (got <= 0)
-			return LAID_BROKEN;
+			return got < 0 && errno == EAGAIN ? LAID_COLD : LAID_BROKEN;
 		/* With fewer octets there may be fewer dots: the gap is what stuff() is told. */
 		if ((size_t)got < n) {
 			size_t fewer = dots_before(&o->content, at.pos + (uint64_t)got) - at.dot;
