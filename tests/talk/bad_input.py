@@ -217,6 +217,7 @@ def test_many_connections_come_and_go():
 
 def test_no_password_in_any_log():
     with started() as postern:
+        postern.ctl("log", "level", "pop3", "protocol", "--for", "10m")
         with postern.pop3() as pop:
             pop.ok(f"USER {USER}")
             pop.err("PASS wrong-hunter2")
@@ -228,3 +229,4 @@ def test_no_password_in_any_log():
         postern.stop()
         check("hunter2" not in postern.log(), "a password is in the log")
         check("login_failed" in postern.log(), "a failed login is not in the log")
+        check("PASS ***" in postern.log(), "the conversation is not in the log")
