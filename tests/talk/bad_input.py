@@ -5,7 +5,7 @@ import select
 import socket
 import time
 
-from server import Server, SLOW, check, eq
+from server import Server, SLOW, check, eq, wait_until
 
 USER, PASSWORD = "ann@example.org", "secret"
 
@@ -218,6 +218,13 @@ def test_many_connections_come_and_go():
 def test_no_password_in_any_log():
     with started() as postern:
         postern.ctl("log", "level", "pop3", "protocol", "--for", "10m")
+
+        def traced():
+            with postern.pop3() as pop:
+                pop.quit()
+            return "line=QUIT" in postern.log()
+
+        wait_until(traced, what="the protocol trace", step=0.2)
         with postern.pop3() as pop:
             pop.ok(f"USER {USER}")
             pop.err("PASS wrong-hunter2")
