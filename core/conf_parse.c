@@ -1,5 +1,5 @@
 /*
- * conf_parse.c - the YAML of one file to nodes, and sentences for what is not YAML.
+ * conf_parse.c - the YAML of one file to nodes.
  *
  * Postern takes a plain subset: one document, mappings with plain keys, lists, one-line values.
  * Anchors, aliases, tags and values that run over lines are refused: in a configuration they are
@@ -7,14 +7,13 @@
  */
 #include "config.h"
 
+#include "conf_fault.h"
 #include "conf_parse.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #define DEPTH_MAX 32
 #define NODES_MAX 10000
@@ -27,13 +26,12 @@ struct parse {
 	struct reports *reports;
 	yaml_parser_t parser;
 	unsigned nodes;
-	/* The syntax error that ended this attempt. */
-	bool failed;
-	bool hopeless; /* no sense in mending */
-	bool indentation;
-	unsigned line, last_line; /* to be mended; flows: up to last_line */
-	unsigned flows;           /* how many [ and { are open */
-	yaml_mark_t flow_begin;   /* the outermost */
+	bool failed;   /* this attempt is over */
+	bool hopeless; /* and there is no sense in mending */
+	struct conf_fault fault;
+	unsigned line;          /* to be mended */
+	unsigned flows;         /* how many [ and { are open */
+	yaml_mark_t flow_begin; /* the outermost */
 };
 
 static struct conf_node *build(struct parse *, const yaml_event_t *, unsigned depth);
@@ -43,111 +41,28 @@ static struct place place_of(const struct parse *p, const yaml_mark_t *mark)
 	return conf_source_place(p->source, mark->line, mark->column);
 }
 
-/* ---- sentences for syntax errors ---------------------------------------------------------- */
-
-static void fault(struct parse *p, const yaml_mark_t *mark, unsigned last_line, const char *fmt,
-		  ...) PSTN_PRINTF(4, 5);
-
-static void fault(struct parse *p, const yaml_mark_t *mark, unsigned last_line, const char *fmt,
-		  ...)
+static const yaml_mark_t *open_flow(const struct parse *p)
 {
-	struct place place = place_of(p, mark);
-	char text[256];
-	va_list ap;
+	return p->flows ? &p->flow_begin : NULL;
+}
+
+/* Ends the attempt. A line is reported once, however often it was mended. */
+static void fail(struct parse *p)
+{
+	struct place place = place_of(p, &p->fault.at);
+	const struct conf_source *s = p->source;
 
 	p->failed = true;
-	p->line = place.line;
-	p->last_line = last_line > place.line ? last_line : place.line;
-	if (place.line > p->source->nlines) { /* the end of the file */
-		p->hopeless = p->source->nlines == 0;
-		p->line = p->last_line = p->source->nlines;
-	}
-	unsigned index = p->line ? p->line - 1 : 0;
-	if (p->hopeless || p->source->suspect[index] || p->source->states[index] != LINE_AS_WRITTEN)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	report_error(p->reports, place, "%s", text);
+	p->hopeless = s->nlines == 0;
+	p->line = place.line < s->nlines ? place.line : s->nlines; /* or the end of the file */
+	if (!p->hopeless && !s->suspect[p->line - 1] && s->states[p->line - 1] == LINE_AS_WRITTEN)
+		report_error(p->reports, place, "%s", p->fault.text);
 }
 
-static bool says(const char *where, const char *what)
+static void over_lines(struct parse *p, const yaml_event_t *e)
 {
-	return where && strstr(where, what);
-}
-
-/* A sentence for the commonest of libyaml's problems; NULL: its own words will do. */
-static const char *sentence(const char *problem)
-{
-	static const struct {
-		const char *problem, *sentence;
-	} table[] = {
-	    {"found character that cannot start",
-	     "a value cannot begin with this character: put it in quotes"},
-	    {"alphabetic or numeric", "a value that begins with * or & has to be put in quotes"},
-	    {"unknown escape character",
-	     "an unknown \\ escape: use single quotes, in which \\ stands for itself"},
-	    {"expected hexdecimal",
-	     "a \\ escape without its hexadecimal digits: use single quotes"},
-	    {"block sequence entries",
-	     "a list item is not expected here: items go on their own lines below the key"},
-	    {"expected '-' indicator", "expected a list item (\"- value\") here"},
-	    {"<document start>", "expected \"key: value\" at the left margin"},
-	    {"could not find expected directive", "an unknown % line: put the value in quotes"},
-	    {"undefined tag handle", "a value that begins with ! has to be put in quotes"},
-	    {"comment or line break", "expected nothing more on this line"},
-	};
-
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (says(problem, table[i].problem))
-			return table[i].sentence;
-	return NULL;
-}
-
-static void misplaced(struct parse *p, const char *otherwise)
-{
-	unsigned line = (unsigned)p->parser.problem_mark.line + 1;
-
-	if (line <= p->source->nlines && !conf_source_indent_fits(p->source, line)) {
-		p->indentation = true;
-		fault(p, &p->parser.problem_mark, 0,
-		      "the indentation of this line fits no line above it");
-	} else {
-		fault(p, &p->parser.problem_mark, 0, "%s", otherwise);
-	}
-}
-
-#define MISSING_COLON "expected \"key: value\": the colon, or the space after it, is missing"
-
-static void unclosed_flow(struct parse *p, const yaml_mark_t *begin, size_t line)
-{
-	bool list = p->source->lines[begin->line][begin->column] == '[';
-
-	fault(p, begin, (unsigned)line,
-	      "the %s that begins here is not closed, or a comma is missing (noticed in line %zu)",
-	      list ? "list" : "mapping", line);
-}
-
-static void syntax_error(struct parse *p)
-{
-	yaml_parser_t *y = &p->parser;
-	const yaml_mark_t *here = &y->problem_mark;
-
-	if (y->error == YAML_MEMORY_ERROR)
-		arena_must(NULL);
-	if (says(y->context, "quoted scalar") && says(y->problem, "end of stream"))
-		fault(p, &y->context_mark, 0, "the quotation mark opened here is never closed");
-	else if (says(y->context, "simple key"))
-		fault(p, &y->context_mark, 0, MISSING_COLON);
-	else if (says(y->context, "flow"))
-		unclosed_flow(p, p->flows ? &p->flow_begin : &y->context_mark, here->line + 1);
-	else if (says(y->problem, "mapping values are not allowed"))
-		misplaced(p, "a second \": \" in one value: put the value in quotes");
-	else if (says(y->problem, "expected key"))
-		misplaced(p, "expected \"key: value\" and nothing more on this line");
-	else
-		fault(p, here, 0, "%s%s", sentence(y->problem) ? "" : "not valid YAML: ",
-		      sentence(y->problem) ? sentence(y->problem) : y->problem);
+	conf_fault_over_lines(&p->fault, p->source, e, open_flow(p));
+	fail(p);
 }
 
 /* ---- nodes -------------------------------------------------------------------------------- */
@@ -158,7 +73,10 @@ static bool next_event(struct parse *p, yaml_event_t *event)
 		return false;
 	if (yaml_parser_parse(&p->parser, event))
 		return true;
-	syntax_error(p);
+	if (p->parser.error == YAML_MEMORY_ERROR)
+		arena_must(NULL);
+	conf_fault_of_parser(&p->fault, p->source, &p->parser, open_flow(p));
+	fail(p);
 	return false;
 }
 
@@ -181,44 +99,6 @@ static bool runs_over_lines(const yaml_event_t *e)
 
 	return e->end_mark.line > e->start_mark.line && style != YAML_LITERAL_SCALAR_STYLE &&
 	       style != YAML_FOLDED_SCALAR_STYLE;
-}
-
-/* The line that says something after `line`; both count from 0. */
-static size_t next_line(const struct parse *p, size_t line)
-{
-	const char *text;
-
-	do
-		text = p->source->lines[++line];
-	while (!text[strspn(text, " ")] && line + 1 < p->source->nlines);
-	return line;
-}
-
-/* Nothing stands before it on its line, so it should have been a key. */
-static bool stands_alone(const struct parse *p, const yaml_mark_t *mark)
-{
-	return mark->column == conf_source_indent(p->source, (unsigned)mark->line + 1);
-}
-
-static void over_lines(struct parse *p, const yaml_event_t *e)
-{
-	yaml_mark_t second = {.line = next_line(p, e->start_mark.line)};
-
-	second.column = conf_source_indent(p->source, (unsigned)second.line + 1);
-	if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
-		fault(p, &e->start_mark, 0,
-		      "the quotation mark opened here is not closed on its line");
-	} else if (p->flows) {
-		unclosed_flow(p, &p->flow_begin, second.line + 1);
-	} else if (stands_alone(p, &e->start_mark)) {
-		fault(p, &e->start_mark, 0, MISSING_COLON);
-	} else {
-		p->indentation = true;
-		fault(p, &second, 0,
-		      "expected \"key: value\"; this line would continue the value of line %zu: a "
-		      "colon is missing, or the indentation is wrong",
-		      e->start_mark.line + 1);
-	}
 }
 
 static struct conf_node *build_text(struct parse *p, const yaml_event_t *e, struct place place)
@@ -450,10 +330,10 @@ static struct conf_node *attempt(struct parse *p)
 
 static bool mend(struct parse *p)
 {
-	bool mended = conf_source_mend(p->source, p->line, p->indentation);
+	bool mended = conf_source_mend(p->source, p->line, p->fault.indentation);
 
-	if (mended && p->last_line > p->line)
-		conf_source_blank_below(p->source, p->line, p->last_line);
+	if (mended && p->fault.last_line > p->line)
+		conf_source_blank_below(p->source, p->line, (unsigned)p->fault.last_line);
 	return mended;
 }
 

@@ -36,7 +36,10 @@ char *conf_source_text(const struct conf_source *, size_t *size);
 /* A parser's mark (from 0) as a place in the file as written. */
 struct place conf_source_place(const struct conf_source *, size_t line, size_t column);
 
-/* Lines count from 1 here. */
+/* ---- conf_mend.c: lines count from 1 here ---- */
+bool conf_source_is_empty(const struct conf_source *, unsigned line); /* or only a comment */
+/* Reports tabs in the indentation and puts spaces in their place. */
+void conf_source_check_tabs(struct conf_source *, struct reports *);
 unsigned conf_source_indent(const struct conf_source *, unsigned line);
 bool conf_source_indent_fits(const struct conf_source *, unsigned line);
 /* Change the line so that parsing comes further; false: there is nothing left to try. */

@@ -38,4 +38,8 @@ bool elf_image_has(const struct elf_image *, const void *p, size_t size);
 bool elf_image_has_string(const struct elf_image *, const char *s, size_t max);
 bool elf_image_has_code(const struct elf_image *, const void *p);
 
+/* ---- elf_dynamic.c ---- */
+int elf_dynamic_read(struct elf_image *, uint64_t address);
+bool elf_dynamic_relocate(struct elf_image *);
+
 #endif

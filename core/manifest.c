@@ -17,6 +17,8 @@
 
 #include <postern/service.h>
 
+/* What a module of 1.0 has; later fields are asked for with PSTN_HAS. */
+#define MODULE_SIZE_MIN (offsetof(struct pstn_module, stop) + sizeof(void (*)(void *)))
 #define MODULE_SIZE_MAX 65536
 #define CONF_SIZE_MAX   (1u << 20)
 #define ROWS_MAX        1024
@@ -118,7 +120,7 @@ static bool judge_stride(struct judge *j, uint32_t stride, size_t min, const cha
 
 static bool judge_sizes(struct judge *j, const struct pstn_module *m)
 {
-	if (m->size < sizeof *m || m->size > MODULE_SIZE_MAX ||
+	if (m->size < MODULE_SIZE_MIN || m->size > MODULE_SIZE_MAX ||
 	    !elf_image_has(j->image, m, m->size))
 		return judge_fail(j,
 				  "pstn_module says it has %u octets, which cannot be: begin it "
@@ -243,9 +245,8 @@ static bool judge_module(struct judge *j, const struct pstn_module *m)
 static bool find_module(struct manifest *manifest, char *err, size_t errlen)
 {
 	struct judge j = {.image = &manifest->image, .err = err, .errlen = errlen};
-	/* The head comes first: what follows may be shorter in a foreign file. */
 	const struct pstn_module *m =
-	    elf_image_symbol(&manifest->image, "pstn_module", sizeof(struct pstn_module));
+	    elf_image_symbol(&manifest->image, "pstn_module", MODULE_SIZE_MIN);
 
 	if (!m)
 		return judge_fail(&j,
