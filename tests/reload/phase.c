@@ -137,8 +137,8 @@ static void on_line(void *inst, struct pstn_session *s, void *state, char *line,
 	(void)n;
 	if (strcmp(line, "WHO") == 0) {
 		p->host->print(s, "%s %s %u\r\n", PHASE_GREETING,
-				is_whole(session) ? "whole" : "damaged",
-				(unsigned)sizeof(session->room));
+			       is_whole(session) ? "whole" : "damaged",
+			       (unsigned)sizeof(session->room));
 	} else if (strncmp(line, "ECHO ", 5) == 0) {
 		p->host->print(s, "%s\r\n", line + 5);
 	} else if (strcmp(line, "CRASH") == 0) {
