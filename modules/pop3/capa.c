@@ -12,13 +12,13 @@ void pop3_capa(struct pop3_session *p, const struct pop3_args *args)
 	(void)args;
 	pop3_status(p, "capabilities follow");
 	host->print(p->stream,
-		     "%sTOP\r\n"
-		     "UIDL\r\n"
-		     "RESP-CODES\r\n"
-		     "AUTH-RESP-CODE\r\n"
-		     "PIPELINING\r\n"
-		     "EXPIRE NEVER\r\n",
-		     p->plaintext ? "USER\r\n" : "");
+		    "%sTOP\r\n"
+		    "UIDL\r\n"
+		    "RESP-CODES\r\n"
+		    "AUTH-RESP-CODE\r\n"
+		    "PIPELINING\r\n"
+		    "EXPIRE NEVER\r\n",
+		    p->plaintext ? "USER\r\n" : "");
 	if (*implementation)
 		host->print(p->stream, "IMPLEMENTATION %s\r\n", implementation);
 	host->write(p->stream, ".\r\n", 3);
