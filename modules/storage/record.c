@@ -170,6 +170,9 @@ enum record_verdict record_decode(struct record *r, const unsigned char *p, size
 	r->body_sum = get64(p + 64);
 	r->tail_sum = get64(p + 72);
 	r->group = get64(p + 80);
+	/* Of records of later formats too: how long one is has to stay known. */
+	if (r->body_length > RECORD_BODY_MAX)
+		return RECORD_BAD;
 	if (p[4] != RECORD_VERSION)
 		return RECORD_UNKNOWN;
 	if (r->type == RECORD_MESSAGE)

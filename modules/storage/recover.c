@@ -502,7 +502,7 @@ int recover(struct store *st, char *err, size_t n)
 	int rc;
 
 	do {
-		r.rebuilding = st->rebuilt;
+		r.rebuilding = st->building;
 		rc = each_file(&r, add_source);
 		drop_done(&r);
 		if (rc == 0)
@@ -510,8 +510,9 @@ int recover(struct store *st, char *err, size_t n)
 		free_sources(&r, &r.sources);
 		/* What was committed so far stays; the rest is read again. */
 	} while (rc == -2 && index_grow(&st->index) == 0);
-	if (rc == 0 && st->rebuilt)
+	if (rc == 0 && st->building)
 		rc = mark_complete(&r);
+	st->rebuilt = st->building && r.records > 0;
 	free_sources(&r, &r.kept);
 	st->recovered_records = r.records;
 	st->recovered_ms = store_time() - begun;

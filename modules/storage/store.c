@@ -186,7 +186,7 @@ static int judge_state(struct store *st, char *err, size_t n)
 		snprintf(err, n, "the index belongs to another store");
 	else {
 		st->index.tag = state.tag;
-		st->rebuilt = state.building;
+		st->building = state.building;
 		return 0;
 	}
 	return -1;
@@ -201,7 +201,7 @@ static int make_index(struct store *st, const char *path, char *err, size_t n)
 	    index_open(&st->index, st, path, true, err, n) != 0)
 		return -1;
 	st->index.tag = store_tag(st->uuid);
-	st->rebuilt = true;
+	st->building = true;
 	rc = put_first_state(st, true);
 	if (rc == 0)
 		return 0;

@@ -84,7 +84,8 @@ struct store {
 	_Atomic bool checkpoint_queued, priming;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;
-	bool rebuilt;
+	bool building; /* the index is being made from the segments */
+	bool rebuilt;  /* it was, at this start */
 };
 
 /* NULL and a sentence in err: the store cannot be used. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #define SHOW_LIMIT   100
 #define SHOW_AT_ONCE 256
@@ -157,18 +158,29 @@ static void flags_text(uint32_t flags, char out[64])
 	}
 }
 
+static void time_text(uint64_t seconds, char out[32])
+{
+	time_t when = (time_t)seconds;
+	struct tm t;
+
+	out[0] = '\0';
+	if (gmtime_r(&when, &t))
+		strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
+}
+
 static void show_message(struct listing *l, const struct pstn_message *m)
 {
 	const struct pstn_call_ops *call = l->store->host->call;
-	char flags[64];
+	char flags[64], received[32];
 
 	flags_text(m->flags, flags);
+	time_text(m->received, received);
 	call->open_object(l->call, NULL);
 	call->integer(l->call, "number", m->number);
 	call->integer(l->call, "uid", m->uid);
 	call->text(l->call, "uidl", m->uidl);
 	call->integer(l->call, "octets", (int64_t)m->octets);
-	call->integer(l->call, "received", (int64_t)m->received);
+	call->text(l->call, "received", received);
 	call->text(l->call, "flags", flags);
 	call->close(l->call);
 }
