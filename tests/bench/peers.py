@@ -3,6 +3,7 @@ start, stop, port, how a user is called, what they use."""
 import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from server import DEFAULT_USER, Build, Failure, Pop3, Server, free_port, wait_u
 PASSWORD = "secret"
 FULL = "u%03u@example.org"   # users whose mailboxes hold the messages
 EMPTY = "e%03u@example.org"  # users with nothing
+
+
+def many_files():
+    """Room for 10,000 sessions, in servers and generator."""
+    for limit in (200000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return
 
 
 class Peer:
@@ -124,7 +133,7 @@ pop3_no_flag_updates = yes
 pop3_fast_size_lookups = yes
 maildir_very_dirty_syncs = yes
 mail_max_userip_connections = 0
-default_vsz_limit = 2G
+default_vsz_limit = 0
 service anvil {{
   client_limit = 30000
 }}

@@ -15,7 +15,6 @@ import mail
 from server import Failure, Server, Skip, SLOW, check, eq
 
 USER, PASSWORD = "ann@example.org", "correct horse"
-LIMIT = 300
 
 DELIVER = """#!/bin/sh
 # stores a message under the next number; clients call it once a message, one after another
@@ -77,7 +76,7 @@ def need(program):
         raise Skip(f"{program} is not installed")
 
 
-def run(words, folder, seconds=LIMIT, **options):
+def run(words, folder, seconds=600, **options):
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8",
                    "LC_ALL": "C.UTF-8"}
     result = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL,
@@ -283,6 +282,10 @@ def test_poplib():
         compare(postern, fetched, contents)
 
 
-for _test in (test_octets_pipelined, test_curl, test_mpop, test_fetchmail, test_getmail,
-              test_net_pop3, test_poplib):
-    _test.limit = LIMIT
+test_octets_pipelined.limit = 300
+test_curl.limit = 300
+test_mpop.limit = 300
+test_fetchmail.limit = 300
+test_getmail.limit = 600
+test_net_pop3.limit = 300
+test_poplib.limit = 300
