@@ -15,11 +15,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "port_holder.h"
 
 #define UNIX_PREFIX "unix:"
+#define MOMENT      20 /* ms */
 
 union address {
 	struct sockaddr any;
@@ -181,7 +183,20 @@ static int open_socket(const struct target *t, int backlog)
 	return fd;
 }
 
-int bind_address(const char *address, int backlog, char *err, size_t errlen)
+static int open_patiently(const struct target *t, int backlog, unsigned patience)
+{
+	const struct timespec moment = {.tv_nsec = MOMENT * 1000000};
+	int fd = open_socket(t, backlog);
+
+	for (unsigned waited = 0; fd < 0 && errno == EADDRINUSE && waited < patience;
+	     waited += MOMENT) {
+		nanosleep(&moment, NULL);
+		fd = open_socket(t, backlog);
+	}
+	return fd;
+}
+
+int bind_address(const char *address, int backlog, unsigned patience, char *err, size_t errlen)
 {
 	struct target t = {.port = 0};
 	const char *path = unix_path(address);
@@ -193,7 +208,7 @@ int bind_address(const char *address, int backlog, char *err, size_t errlen)
 			 address, sizeof(t.at.un.sun_path) - 1);
 		return -1;
 	}
-	fd = open_socket(&t, backlog);
+	fd = open_patiently(&t, backlog, patience);
 	return fd < 0 ? refuse(address, &t, errno, err, errlen) : fd;
 }
 

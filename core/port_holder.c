@@ -11,15 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TCP_LISTEN 0x0a
 #define INODES_MAX 16
+#define TIME_MAX   1000 /* ms for the whole search */
 
 struct inodes {
 	uint64_t v[INODES_MAX];
 	unsigned n;
+	uint64_t until; /* monotonic ms */
 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void read_table(const char *path, uint16_t port, struct inodes *found)
 {
@@ -28,7 +39,7 @@ static void read_table(const char *path, uint16_t port, struct inodes *found)
 
 	if (!f)
 		return;
-	while (fgets(line, sizeof(line), f) && found->n < INODES_MAX) {
+	while (fgets(line, sizeof(line), f) && found->n < INODES_MAX && now_ms() < found->until) {
 		unsigned local, state;
 		uint64_t inode;
 		if (sscanf(line,
@@ -63,7 +74,7 @@ static bool process_holds(const char *pid, const struct inodes *wanted)
 	d = opendir(path);
 	if (!d)
 		return false;
-	while (!found && (e = readdir(d))) {
+	while (!found && now_ms() < wanted->until && (e = readdir(d))) {
 		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
 		if (n > 0) {
 			link[n] = '\0';
@@ -91,7 +102,7 @@ static void name_process(const char *pid, char *who, size_t size)
 
 bool port_holder(uint16_t port, char *who, size_t size)
 {
-	struct inodes wanted = {.n = 0};
+	struct inodes wanted = {.until = now_ms() + TIME_MAX};
 	struct dirent *e;
 	bool found = false;
 	DIR *d;
@@ -101,7 +112,7 @@ bool port_holder(uint16_t port, char *who, size_t size)
 	d = wanted.n > 0 ? opendir("/proc") : NULL;
 	if (!d)
 		return false;
-	while (!found && (e = readdir(d))) {
+	while (!found && now_ms() < wanted.until && (e = readdir(d))) {
 		if (isdigit((unsigned char)e->d_name[0]) && process_holds(e->d_name, &wanted)) {
 			name_process(e->d_name, who, size);
 			found = true;

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "dovecot (process 1234)"; false if /proc does not tell (another user's process). */
+/* "dovecot (process 1234)"; false if /proc does not tell (another user's process) or takes
+ * too long: it is asked by the supervisor, which others wait for. */
 bool port_holder(uint16_t port, char *who, size_t size);
 
 #endif

@@ -30,6 +30,7 @@
 #define CLIENT_TIMEOUT    10000 /* ms for a request to arrive, and for each piece of an answer */
 #define CLIENT_OUTPUT_MAX (1u << 20)
 #define READY_DEADLINE    20000 /* ms, until the candidate told its own */
+#define ORPHANS_LIMIT     1500  /* ms that a start waits for orphans to let go of its addresses */
 #define HANDOVER_LIMIT    2000  /* ms for an old worker to stop accepting */
 #define KILL_GRACE        2000  /* ms between SIGABRT and SIGKILL */
 #define END_GRACE         15000 /* ms for a worker without sessions to stop its modules */

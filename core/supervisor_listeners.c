@@ -35,6 +35,14 @@ static void forget(struct listener **at)
 	free(l);
 }
 
+/* Workers of a supervisor that was just killed need a moment to notice; see worker_loop.c. */
+static unsigned patience(const struct supervisor *sv)
+{
+	uint64_t passed = supervisor_now() - sv->started;
+
+	return sv->serving_once || passed > ORPHANS_LIMIT ? 0 : (unsigned)(ORPHANS_LIMIT - passed);
+}
+
 int listeners_get(struct supervisor *sv, const char *address, int backlog, char *err, size_t errlen)
 {
 	struct listener *l = find(sv, address);
@@ -52,7 +60,7 @@ int listeners_get(struct supervisor *sv, const char *address, int backlog, char 
 		snprintf(err, errlen, "%s: no memory", address);
 		return -1;
 	}
-	l->fd = bind_address(address, backlog, err, errlen);
+	l->fd = bind_address(address, backlog, patience(sv), err, errlen);
 	if (l->fd < 0) {
 		free(l->address);
 		free(l);

@@ -2,6 +2,7 @@
 import os
 import signal
 import socket
+import threading
 import time
 
 from phase_server import PhaseServer, Talk
@@ -113,6 +114,18 @@ def test_supervisor_killed():
         eq(keep.ask("QUIT"), "bye", "answer to QUIT")
         wait_until(lambda: not os.path.exists(f"/proc/{orphan}"), 10, "the orphan's end")
         eq(postern.stop(), 0, "exit status")
+
+
+def test_start_while_an_orphan_holds_the_port():
+    """The orphan is stopped for a while, so that it holds the port when the new server starts."""
+    with PhaseServer() as postern:
+        postern.start()
+        orphan = postern.current()["pid"]
+        os.kill(orphan, signal.SIGSTOP)
+        postern.kill()
+        threading.Timer(0.3, os.kill, (orphan, signal.SIGCONT)).start()
+        postern.start(seconds=10)
+        eq(postern.who(), "one", "greeting of the new server")
 
 
 def test_orphan_obeys_sigterm():

@@ -115,14 +115,16 @@ def test_port_in_use():
         postern.write_config()
         result = run(command(postern, "--foreground"))
         eq(result.returncode, 1, "exit status")
-        check(f"(process {os.getpid()}) listens on port {port}" in result.stderr, result.stderr)
+        # who it is takes a search that is given up on a machine that is too busy
+        check(f"(process {os.getpid()}) listens on port {port}" in result.stderr or
+              f"127.0.0.1:{port}: another program listens there" in result.stderr, result.stderr)
         check("192.0.2.77" in result.stderr and "no such address" in result.stderr, result.stderr)
         del listeners[1:]
         postern.write_config()
         postern.start()
         listeners.append(f"127.0.0.1:{port}")
         postern.write_config()
-        check(f"port {port}" in postern.reload(fails=True).stderr, "refused reload")
+        check(f"127.0.0.1:{port}: " in postern.reload(fails=True).stderr, "refused reload")
         eq(postern.who(), "one", "greeting")
 
 

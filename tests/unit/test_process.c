@@ -179,34 +179,35 @@ static void bad_addresses(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		err[0] = '\0';
-		CU_ASSERT_EQUAL(bind_address(cases[i], 5, err, sizeof(err)), -1);
+		CU_ASSERT_EQUAL(bind_address(cases[i], 5, 0, err, sizeof(err)), -1);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err, "expected"));
 	}
 	snprintf(path, sizeof(path), "unix:/%0200d", 1);
-	CU_ASSERT_EQUAL(bind_address(path, 5, err, sizeof(err)), -1);
+	CU_ASSERT_EQUAL(bind_address(path, 5, 0, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "octets"));
-	CU_ASSERT_EQUAL(bind_address("192.0.2.1:9", 5, err, sizeof(err)), -1);
+	CU_ASSERT_EQUAL(bind_address("192.0.2.1:9", 5, 0, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "no such address"));
 }
 
 static void port_in_use(void)
 {
 	char err[512], address[64], who[96], me[64];
-	int fd = bind_address("127.0.0.1:0", 5, err, sizeof(err));
+	int fd = bind_address("127.0.0.1:0", 5, 0, err, sizeof(err));
 	struct sockaddr_in in;
 	socklen_t size = sizeof(in);
 
 	CU_ASSERT_FATAL(fd >= 0);
 	CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&in, &size), 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(in.sin_port));
-	CU_ASSERT_EQUAL(bind_address(address, 5, err, sizeof(err)), -1);
+	CU_ASSERT_EQUAL(bind_address(address, 5, 0, err, sizeof(err)), -1);
 	snprintf(me, sizeof(me), "(process %ld) listens on port %u", (long)getpid(),
 		 ntohs(in.sin_port));
-	CU_ASSERT_PTR_NOT_NULL(strstr(err, me));
+	/* Who it is takes a search that is given up on a machine that is too busy. */
+	CU_ASSERT_TRUE(strstr(err, me) || strstr(err, "another program listens there"));
 	close(fd);
 	CU_ASSERT_FALSE(port_holder(ntohs(in.sin_port), who, sizeof(who)));
 	/* And at once again: no waiting for old connections. */
-	fd = bind_address(address, 5, err, sizeof(err));
+	fd = bind_address(address, 5, 0, err, sizeof(err));
 	CU_ASSERT_TRUE(fd >= 0);
 	close(fd);
 }
@@ -239,13 +240,13 @@ static void unix_sockets(void)
 
 	scratch(&d, base);
 	snprintf(address, sizeof(address), "unix:%s/sock", base);
-	fd = bind_address(address, 5, err, sizeof(err));
+	fd = bind_address(address, 5, 0, err, sizeof(err));
 	CU_ASSERT_FATAL(fd >= 0);
-	CU_ASSERT_EQUAL(bind_address(address, 5, err, sizeof(err)), -1);
+	CU_ASSERT_EQUAL(bind_address(address, 5, 0, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "listens there already"));
 	close(fd);
 	/* A file without a listener was left by a server that is gone. */
-	fd = bind_address(address, 5, err, sizeof(err));
+	fd = bind_address(address, 5, 0, err, sizeof(err));
 	CU_ASSERT_TRUE(fd >= 0);
 	close(fd);
 	bind_remove_file(address);
@@ -254,7 +255,7 @@ static void unix_sockets(void)
 	fd = open(address + 5, O_WRONLY | O_CREAT, 0600);
 	CU_ASSERT_EQUAL(write(fd, "x", 1), 1);
 	close(fd);
-	CU_ASSERT_EQUAL(bind_address(address, 5, err, sizeof(err)), -1);
+	CU_ASSERT_EQUAL(bind_address(address, 5, 0, err, sizeof(err)), -1);
 	CU_ASSERT_EQUAL(access(address + 5, F_OK), 0);
 	forget(&d, base);
 }
