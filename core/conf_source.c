@@ -54,6 +54,8 @@ static bool read_file(int fd, const char *path, struct place from, char **text, 
 		return refuse(r, from, path, "is a directory; name a file in it");
 	if (!S_ISREG(st.st_mode))
 		return refuse(r, from, path, "is not a regular file");
+	if (st.st_mode & S_IWOTH) /* it names the code that is to run */
+		return refuse(r, from, path, "may be written by everybody: chmod o-w it");
 	*text = arena_must(malloc(FILE_SIZE_MAX + 1));
 	if (!read_all(fd, *text, FILE_SIZE_MAX + 1, size))
 		return refuse(r, from, path, strerror(errno));

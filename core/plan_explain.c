@@ -159,9 +159,9 @@ static bool explain(FILE *out, const struct plan_data *data, const char *key)
 
 struct guess {
 	struct nearest whole; /* of "pop3.idle_timeout" */
-	const char *tail;     /* where the last word alone fits */
+	struct nearest last;  /* of "idle_timeout" */
+	const char *tail;     /* the whole path of the nearest last word */
 	struct arena *arena;
-	const char *last;
 };
 
 static void guess_rows(struct guess *g, const struct pstn_module *m, const struct pstn_option *rows,
@@ -172,7 +172,9 @@ static void guess_rows(struct guess *g, const struct pstn_module *m, const struc
 	for (unsigned i = 0; manifest_option(m, rows, i, &row); i++) {
 		const char *path = arena_printf(g->arena, "%s.%s", prefix, row.name);
 		nearest_try(&g->whole, path);
-		if (!g->tail && !strcmp(row.name, g->last))
+		unsigned before = g->last.distance;
+		nearest_try(&g->last, row.name);
+		if (g->last.distance < before)
 			g->tail = path;
 		if (row.type == PSTN_MAP)
 			guess_rows(g, m, row.child, path);
@@ -185,7 +187,7 @@ static char *suggest(const struct plan *plan, const char *key)
 	const char *dot = strrchr(key, '.');
 	char *answer = NULL;
 
-	g.last = dot ? dot + 1 : key;
+	nearest_init(&g.last, dot ? dot + 1 : key);
 	nearest_init(&g.whole, key);
 	guess_rows(&g, &conf_server, conf_server.options, "server");
 	for (unsigned i = 0; i < plan->nmodules; i++) {
@@ -195,8 +197,10 @@ static char *suggest(const struct plan *plan, const char *key)
 		guess_rows(&g, &conf_module_keys, conf_module_keys.options, m->name);
 	}
 	const char *name = nearest_name(&g.whole);
-	if (name || g.tail)
-		answer = arena_must(strdup(name ? name : g.tail));
+	if (!name && nearest_name(&g.last))
+		name = g.tail;
+	if (name)
+		answer = arena_must(strdup(name));
 	arena_free(&g.arena);
 	return answer;
 }

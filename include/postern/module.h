@@ -89,6 +89,12 @@ enum {
 	PSTN_AT_BOOT = 4   /* a change takes a restart; a reload that changes it is refused */
 };
 
+/*
+ * Bounds of a PSTN_STRING are octets, of a PSTN_LIST items. A list's default is its items with
+ * commas between them: "one, two". An item that is a map may be written as the value of its first
+ * row alone. The defaults and bounds themselves are judged before the module is opened.
+ */
+
 struct pstn_list {
 	uint32_t count;
 	void *items; /* count items of child[0].item_size bytes */

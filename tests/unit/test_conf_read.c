@@ -200,6 +200,10 @@ static void test_files(void)
 	CU_ASSERT_PTR_NULL(read_again());
 	CU_ASSERT_TRUE(rig_said("not a regular file"));
 	rig_remove("postern.yaml");
+	rig_write("postern.yaml", "a: 1\n", 5, 0666);
+	CU_ASSERT_PTR_NULL(read_again());
+	CU_ASSERT_TRUE(rig_said("chmod o-w"));
+	rig_remove("postern.yaml");
 }
 
 /* Bounded time and memory for whatever somebody feeds in. */

@@ -513,6 +513,9 @@ static void test_explain(void)
 	CU_ASSERT_PTR_NULL(plan_explain(plan, "patience", &nearest));
 	CU_ASSERT_STRING_EQUAL(nearest, "good.patience");
 	free(nearest);
+	CU_ASSERT_PTR_NULL(plan_explain(plan, "watchdogg", &nearest));
+	CU_ASSERT_STRING_EQUAL(nearest, "server.watchdog");
+	free(nearest);
 	CU_ASSERT_PTR_NULL(plan_explain(plan, "quite something else", &nearest));
 	CU_ASSERT_PTR_NULL(nearest);
 	CU_ASSERT_PTR_NULL(plan_explain(plan, "", NULL));
