@@ -15,6 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where every user has a group of his own (and umask 002), that group is nobody else. */
+static bool is_private_group(const struct stat *st)
+{
+	return geteuid() && st->st_uid == geteuid() && st->st_gid == st->st_uid;
+}
+
 static int check_one(const char *path, bool directory, char *err, size_t errlen)
 {
 	const char *what = directory ? "directory" : "file";
@@ -35,7 +41,7 @@ static int check_one(const char *path, bool directory, char *err, size_t errlen)
 			 what, path, (unsigned)st.st_uid, path);
 		return -1;
 	}
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+	if ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && !is_private_group(&st))) {
 		snprintf(err, errlen, "%s %s may be written by others (mode %04o): chmod go-w %s",
 			 what, path, (unsigned)st.st_mode & 07777, path);
 		return -1;
