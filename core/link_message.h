@@ -38,6 +38,7 @@ enum link_type {
 	LINK_READY,     /* phases (name, microseconds), modules (name, version), sandbox */
 	LINK_SERVING,   /* the answer to GO and RESUME: accepts from now on */
 	LINK_DRAINED,   /* the answer to DRAIN: accepts no more, has let go of its sockets */
+	LINK_TOOK,      /* ticket: a LINK_CONTROL is in hand and will be answered */
 	LINK_BEAT,      /* alive (all reactors turned), sessions */
 
 	/* supervisor to worker */
@@ -50,7 +51,7 @@ enum link_type {
 	LINK_STOP,       /* quick: end now; otherwise between commands, within the stop limit */
 	LINK_REOPEN,     /* log files were rotated away */
 	LINK_EVENT,      /* level, event, text: for the common log */
-	LINK_CONTROL     /* uid, request; the client's descriptor, then those of its files */
+	LINK_CONTROL     /* uid, request, ticket; the client's descriptor, then those of its files */
 };
 
 struct link_message {

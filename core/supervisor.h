@@ -80,13 +80,21 @@ struct listener { /* a bound address; closed when no child uses it */
 	int fd;
 };
 
-enum client_state { CLIENT_READING, CLIENT_QUEUED, CLIENT_WAITING, CLIENT_STOPPING, CLIENT_ENDING };
+enum client_state {
+	CLIENT_READING,
+	CLIENT_HANDED,  /* sent to a worker that did not say LINK_TOOK yet */
+	CLIENT_QUEUED,  /* for the next candidate */
+	CLIENT_WAITING, /* for a candidate's fate */
+	CLIENT_STOPPING,
+	CLIENT_ENDING
+};
 
 struct client { /* of the control socket */
 	int fd; /* -1: free */
 	enum client_state state;
 	bool dry_run;        /* what it waits for */
-	unsigned generation; /* WAITING: the candidate's */
+	unsigned generation; /* WAITING: the candidate's; HANDED: the worker's */
+	uint64_t ticket;     /* HANDED */
 	uint64_t deadline;   /* 0: none */
 	uid_t uid;
 	gid_t gid;
@@ -109,6 +117,7 @@ struct supervisor {
 	int log;       /* the supervisor's own log file; -1: standard error */
 	bool serving_once, boot_failed;
 	unsigned last_generation;
+	uint64_t last_ticket;
 	struct child *children, *candidate, *current, *handover_from;
 	uint64_t handover_deadline;
 	uint64_t probation_until;
@@ -195,6 +204,9 @@ void control_close(struct supervisor *);
 void control_set_group(struct supervisor *, const struct child *);
 void control_accept(struct supervisor *);
 void client_event(struct supervisor *, struct client *, bool readable);
+void clients_took(struct supervisor *, uint64_t ticket);
+/* That worker is gone: requests that it had not taken go elsewhere. */
+void clients_take_back(struct supervisor *, unsigned generation);
 void clients_timers(struct supervisor *);
 uint64_t clients_next(const struct supervisor *);
 void client_note(struct supervisor *, struct client *, const char *text);

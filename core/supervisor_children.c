@@ -73,6 +73,7 @@ static void bury(struct supervisor *sv, struct child *c, int status)
 	*at = c->next;
 	claims_clear_slot(sv->claims, c->slot);
 	reload_exited(sv, c, how);
+	clients_take_back(sv, c->generation);
 	child_free(c);
 }
 

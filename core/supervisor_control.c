@@ -265,15 +265,19 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 	link_begin(m, LINK_CONTROL);
 	link_put_number(m, c->uid);
 	link_put_text(m, c->in.text);
+	link_put_number(m, ++sv->last_ticket);
 	link_put_fd(m, c->fd);
 	for (unsigned i = 0; i < c->in.nfiles; i++)
 		link_put_fd(m, c->in.files[i]);
 	int sent = link_send(worker->link, m, false);
 	link_wipe(m);
-	if (sent < 0)
+	if (sent < 0) {
 		client_error(sv, c, "the worker does not listen; try again soon");
-	else
-		drop(c);
+		return;
+	}
+	c->state = CLIENT_HANDED;
+	c->generation = worker->generation;
+	c->ticket = sv->last_ticket;
 }
 
 static bool is_ours(const struct supervisor *sv, const struct control_request *r)
@@ -338,6 +342,34 @@ void client_event(struct supervisor *sv, struct client *c, bool readable)
 		flush(c);
 }
 
+void clients_took(struct supervisor *sv, uint64_t ticket)
+{
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &sv->clients[i];
+		if (c->fd >= 0 && c->state == CLIENT_HANDED && c->ticket == ticket)
+			drop(c);
+	}
+}
+
+void clients_take_back(struct supervisor *sv, unsigned generation)
+{
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &sv->clients[i];
+		if (c->fd >= 0 && c->state == CLIENT_HANDED && c->generation == generation) {
+			c->state = CLIENT_READING;
+			serve(sv, c);
+		}
+	}
+}
+
+static void run_out(struct supervisor *sv, struct client *c)
+{
+	if (c->state == CLIENT_HANDED)
+		client_error(sv, c, "the worker does not listen; try again soon");
+	else
+		drop(c);
+}
+
 void clients_timers(struct supervisor *sv)
 {
 	uint64_t now = supervisor_now();
@@ -345,7 +377,7 @@ void clients_timers(struct supervisor *sv)
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &sv->clients[i];
 		if (c->fd >= 0 && c->deadline && now >= c->deadline)
-			drop(c);
+			run_out(sv, c);
 	}
 }
 

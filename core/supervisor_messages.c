@@ -124,6 +124,12 @@ static void on_drained(struct supervisor *sv, struct child *c, struct link_messa
 	reload_drained(sv, c);
 }
 
+static void on_took(struct supervisor *sv, struct child *c, struct link_message *m)
+{
+	(void)c;
+	clients_took(sv, link_get_number(m));
+}
+
 static void on_beat(struct supervisor *sv, struct child *c, struct link_message *m)
 {
 	(void)sv;
@@ -138,7 +144,7 @@ static void handle(struct supervisor *sv, struct child *c, struct link_message *
 	    [LINK_HELLO] = on_hello, [LINK_PLAN] = on_plan,       [LINK_REPORT] = on_report,
 	    [LINK_LOG] = on_log,     [LINK_LISTEN] = on_listen,   [LINK_CONFINED] = on_confined,
 	    [LINK_READY] = on_ready, [LINK_SERVING] = on_serving, [LINK_DRAINED] = on_drained,
-	    [LINK_BEAT] = on_beat,
+	    [LINK_TOOK] = on_took,   [LINK_BEAT] = on_beat,
 	};
 
 	/* What this release does not know a newer worker can do without. */

@@ -77,6 +77,7 @@ int worker_hello(struct worker *);
 void worker_send_reports(struct worker *); /* and forgets them */
 void worker_send_plan(struct worker *);
 void worker_send_ready(struct worker *);
+void worker_send_took(struct worker *, uint64_t ticket);
 void worker_send_beat(struct worker *, bool alive, uint64_t sessions);
 /* The listening socket for an address; -1 and a sentence. */
 int worker_ask_socket(struct worker *, const char *address, int backlog, char *err, size_t errlen);

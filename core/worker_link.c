@@ -139,6 +139,16 @@ void worker_send_ready(struct worker *w)
 	send_now(w);
 }
 
+/* Has a message of its own: the worker's is being read. */
+void worker_send_took(struct worker *w, uint64_t ticket)
+{
+	pthread_mutex_lock(&early.lock);
+	link_begin(&early.message, LINK_TOOK);
+	link_put_number(&early.message, ticket);
+	(void)link_send(w->link, &early.message, true);
+	pthread_mutex_unlock(&early.lock);
+}
+
 void worker_send_beat(struct worker *w, bool alive, uint64_t sessions)
 {
 	link_begin(&w->message, LINK_BEAT);

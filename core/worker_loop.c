@@ -197,10 +197,13 @@ static void serve_control(struct worker *w)
 	int client = link_take_fd(m), files[CONTROL_FILES_MAX];
 	unsigned nfiles = 0;
 	char *request = strdup(link_get_text(m));
+	uint64_t ticket = link_get_number(m);
 
 	while (nfiles < CONTROL_FILES_MAX && (files[nfiles] = link_take_fd(m)) >= 0)
 		nfiles++;
 	if (client >= 0 && request) {
+		/* Until then the supervisor would ask another worker if this one died. */
+		worker_send_took(w, ticket);
 		control_serve(client, uid, request, files, nfiles);
 	} else {
 		for (unsigned i = 0; i < nfiles; i++)
