@@ -51,7 +51,7 @@ enum link_type {
 	LINK_STOP,       /* quick: end now; otherwise between commands, within the stop limit */
 	LINK_REOPEN,     /* log files were rotated away */
 	LINK_EVENT,      /* level, event, text: for the common log */
-	LINK_CONTROL     /* uid, request, ticket; the client's descriptor, then those of its files */
+	LINK_CONTROL /* uid, request, ticket; the client's descriptor, then those of its files */
 };
 
 struct link_message {
