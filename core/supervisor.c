@@ -122,6 +122,8 @@ static void tear_down(struct supervisor *sv)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	/* After the lock: whoever is told may start the next one at once. */
+	control_farewell(sv);
 	supervisor_boot_done(sv, false);
 }
 

@@ -28,6 +28,7 @@
 
 #define CLIENTS_MAX       64
 #define CLIENT_TIMEOUT    10000 /* ms for a request to arrive, and for each piece of an answer */
+#define CLIENT_HOLD       5000  /* ms for a worker that is being started to take a request */
 #define CLIENT_OUTPUT_MAX (1u << 20)
 #define READY_DEADLINE    20000 /* ms, until the candidate told its own */
 #define ORPHANS_LIMIT     1500  /* ms that a start waits for orphans to let go of its addresses */
@@ -82,6 +83,7 @@ struct listener { /* a bound address; closed when no child uses it */
 
 enum client_state {
 	CLIENT_READING,
+	CLIENT_HELD,    /* until a worker serves */
 	CLIENT_HANDED,  /* sent to a worker that did not say LINK_TOOK yet */
 	CLIENT_QUEUED,  /* for the next candidate */
 	CLIENT_WAITING, /* for a candidate's fate */
@@ -201,6 +203,8 @@ void listeners_close(struct supervisor *);
 /* ---- supervisor_control.c ---- */
 int control_open(struct supervisor *, char *err, size_t errlen);
 void control_close(struct supervisor *);
+/* Tells those who asked for the stop that it is done. */
+void control_farewell(struct supervisor *);
 void control_set_group(struct supervisor *, const struct child *);
 void control_accept(struct supervisor *);
 void client_event(struct supervisor *, struct client *, bool readable);

@@ -249,6 +249,18 @@ static struct child *find_worker(const struct supervisor *sv, const struct contr
 	return worker ? worker : sv->current;
 }
 
+/* clients_timers() asks again, until it is false. */
+static bool hold(struct client *c)
+{
+	uint64_t now = supervisor_now();
+
+	if (c->state == CLIENT_READING) {
+		c->state = CLIENT_HELD;
+		c->deadline = now + CLIENT_HOLD;
+	}
+	return now < c->deadline;
+}
+
 static void hand_over(struct supervisor *sv, struct client *c, const struct control_request *r)
 {
 	struct child *worker = find_worker(sv, r);
@@ -272,7 +284,8 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 	int sent = link_send(worker->link, m, false);
 	link_wipe(m);
 	if (sent < 0) {
-		client_error(sv, c, "the worker does not listen; try again soon");
+		if (!hold(c))
+			client_error(sv, c, "the worker does not listen; try again soon");
 		return;
 	}
 	c->state = CLIENT_HANDED;
@@ -294,6 +307,25 @@ static bool is_ours(const struct supervisor *sv, const struct control_request *r
 	return (!sv->current || sv->current->link < 0) && strcmp(r->command, "help") == 0;
 }
 
+/* For the moment between two workers: a delivery that comes then is not to fail. When starting fails
+ * again and again, people want to hear of it at once. */
+static bool has_to_wait(const struct supervisor *sv, const struct control_request *r)
+{
+	bool serves = sv->current && sv->current->link >= 0;
+	bool for_us = is_ours(sv, r) && strcmp(r->command, "help") != 0;
+
+	return !serves && !for_us && r->generation == 0 && !sv->stopping &&
+	       sv->restart_at <= supervisor_now() + CLIENT_HOLD / 5;
+}
+
+static void carry_out(struct supervisor *sv, struct client *c, const struct control_request *r)
+{
+	if (is_ours(sv, r))
+		supervisor_command(sv, c, r);
+	else
+		hand_over(sv, c, r);
+}
+
 static void serve(struct supervisor *sv, struct client *c)
 {
 	struct control_request r;
@@ -305,10 +337,8 @@ static void serve(struct supervisor *sv, struct client *c)
 	}
 	if (r.nfiles != c->in.nfiles)
 		client_error(sv, c, "\"files\" does not name as many as there are descriptors");
-	else if (is_ours(sv, &r))
-		supervisor_command(sv, c, &r);
-	else
-		hand_over(sv, c, &r);
+	else if (!has_to_wait(sv, &r) || !hold(c))
+		carry_out(sv, c, &r);
 	control_request_clear(&r);
 }
 
@@ -376,7 +406,9 @@ void clients_timers(struct supervisor *sv)
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &sv->clients[i];
-		if (c->fd >= 0 && c->deadline && now >= c->deadline)
+		if (c->fd >= 0 && c->state == CLIENT_HELD)
+			serve(sv, c);
+		else if (c->fd >= 0 && c->deadline && now >= c->deadline)
 			run_out(sv, c);
 	}
 }
@@ -399,9 +431,7 @@ void control_close(struct supervisor *sv)
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &sv->clients[i];
-		if (c->fd >= 0 && c->state == CLIENT_STOPPING)
-			client_ok(sv, c, json_string("posternd has stopped"));
-		if (c->fd >= 0)
+		if (c->fd >= 0 && c->state != CLIENT_STOPPING)
 			drop(c);
 	}
 	if (sv->control < 0)
@@ -409,4 +439,16 @@ void control_close(struct supervisor *sv)
 	if (set_address(sv, &un) == 0)
 		(void)unlink(un.sun_path);
 	close(sv->control);
+	sv->control = -1;
+}
+
+void control_farewell(struct supervisor *sv)
+{
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		struct client *c = &sv->clients[i];
+		if (c->fd >= 0)
+			client_ok(sv, c, json_string("posternd has stopped"));
+		if (c->fd >= 0)
+			drop(c);
+	}
 }

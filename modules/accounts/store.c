@@ -132,6 +132,16 @@ static int open_tables(struct store *st, MDB_txn *txn, unsigned flags)
 	return rc;
 }
 
+/* Milliseconds, so that a database begun anew after the old one was lost never hands out an id
+ * under which the store still keeps somebody else's mail. */
+static uint64_t first_id(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* In a new file. Another process may be doing the same: the write lock puts them in order. */
 static int create_tables(struct store *st)
 {
@@ -147,7 +157,7 @@ static int create_tables(struct store *st)
 		if (rc == 0)
 			rc = store_number_put(st, txn, "readable_by", FORMAT);
 		if (rc == 0)
-			rc = store_number_put(st, txn, "next_id", 1);
+			rc = store_number_put(st, txn, "next_id", first_id());
 		if (rc == 0)
 			rc = store_number_put(st, txn, "created", (uint64_t)time(NULL));
 	}
@@ -262,6 +272,9 @@ static int open_database(struct store *st, char *err, size_t errlen)
 	if (rc == MDB_NOTFOUND && !cut) {
 		rc = create_tables(st);
 		readable_by = format = FORMAT;
+		if (rc == 0)
+			st->host->log(PSTN_EVENT(st->self, NULL, PSTN_INFO, "database_created",
+						 PSTN_S("file", st->path)));
 	}
 	if (rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND ||
 	    rc == MDB_VERSION_MISMATCH || rc == MDB_NOTFOUND)

@@ -35,6 +35,17 @@ def test_crash_answers_are_not_lost():
         check(postern.ctl("status", json_output=True)["restarts"] >= 1, "restarts")
 
 
+def test_commands_wait_for_the_next_worker():
+    """A command of a module that comes between two workers is carried out by the next one."""
+    with PhaseServer(server={"probation": "0"}) as postern:
+        postern.start()
+        for _ in range(3):
+            with postern.talk() as client:
+                os.kill(postern.current()["pid"], signal.SIGKILL)
+                eq(client.line(), None, "the session of a killed worker")
+            check("phase" in postern.ctl("modules"), "the modules of the new worker")
+
+
 def test_back_off_and_broken_file():
     """The file on disk is broken when the worker dies: retried, told in status, mended."""
     with PhaseServer(server={"probation": "0"}) as postern:

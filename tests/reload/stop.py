@@ -20,6 +20,18 @@ def test_graceful_stop():
         eq(idle.line(), None, "end of the idle session")
 
 
+def test_start_right_after_stop():
+    """Whoever was told that the server has stopped can use its data at once."""
+    with PhaseServer() as postern:
+        for _ in range(5):
+            postern.start()
+            check("has stopped" in postern.ctl("stop"), "the answer of stop")
+            postern.ctl("--offline", "--modules", postern.module_directory,
+                        "log", "levels")
+            postern.process.wait(20)
+            postern.process = None
+
+
 def test_stop_limit():
     """Half a command keeps a session no longer than stop_limit."""
     with PhaseServer(server={"stop_limit": "1s"}) as postern:
