@@ -43,7 +43,9 @@ struct import {
 	uint64_t batched_octets;
 	/* the result */
 	uint64_t imported, skipped, refused, octets;
-	uint64_t done, total; /* for progress */
+	uint64_t unreadable;
+	char first_unreadable[512]; /* file or directory, and why */
+	uint64_t done, total;       /* for progress */
 	const char *unit;
 	int status; /* not PSTN_OK: stop */
 };
@@ -352,6 +354,16 @@ static int open_below(int dir, const char *directory)
 		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* What is not there any more was moved by a mail program; all else has to be told. */
+static void cannot_read(struct import *im, const char *path)
+{
+	if (errno == ENOENT)
+		return;
+	if (im->unreadable++ == 0)
+		snprintf(im->first_unreadable, sizeof(im->first_unreadable), "%.400s: %s", path,
+			 strerror(errno));
+}
+
 /* Names of the regular files in a directory below the source. */
 static void read_entries(struct import *im, struct entries *es, int source, const char *directory)
 {
@@ -360,6 +372,7 @@ static void read_entries(struct import *im, struct entries *es, int source, cons
 	struct dirent *e;
 
 	if (!dir) {
+		cannot_read(im, *directory ? directory : "the directory");
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -387,11 +400,12 @@ static void import_entry(struct import *im, int source, const struct entry *e, b
 	int fd, n;
 
 	n = snprintf(path, sizeof(path), "%s%s%s", e->directory, *e->directory ? "/" : "", e->name);
+	errno = ENAMETOOLONG;
 	fd = n < 0 || (size_t)n >= sizeof(path)
 		 ? -1
 		 : openat(source, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	/* A mail program may have renamed or removed it meanwhile. */
 	if (fd < 0 || fstat(fd, &info) != 0) {
+		cannot_read(im, path);
 		im->refused++;
 		if (fd >= 0)
 			close(fd);
@@ -457,6 +471,17 @@ static void import_source(struct import *im, int fd)
 		import_mbox(im, fd, 0);
 }
 
+static void answer_unreadable(struct import *im)
+{
+	im->store->host->call->fail(
+	    im->call,
+	    "The server, which reads a directory as its own user and not as you, cannot read "
+	    "%llu of the files or directories; the first is %s. Let it read them (setfacl -R -m "
+	    "u:USER:rX DIRECTORY), then run the import again. Imported: %llu, there already: %llu.",
+	    (unsigned long long)im->unreadable, im->first_unreadable,
+	    (unsigned long long)im->imported, (unsigned long long)im->skipped);
+}
+
 static void answer(struct import *im)
 {
 	const struct pstn_call_ops *call = im->store->host->call;
@@ -468,6 +493,10 @@ static void answer(struct import *im)
 		    "it again to go on; nothing is imported twice.",
 		    (unsigned long long)im->imported, (unsigned long long)im->skipped,
 		    command_reason(im->status));
+		return;
+	}
+	if (im->unreadable) {
+		answer_unreadable(im);
 		return;
 	}
 	call->open_object(im->call, NULL);

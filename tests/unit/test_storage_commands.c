@@ -164,6 +164,25 @@ static void imports_files(void)
 	rig_end(&r);
 }
 
+/* What may not be read is no success with nothing imported. A link to itself cannot even be opened
+ * by root. */
+static void import_tells_what_it_cannot_read(void)
+{
+	struct rig r;
+	const char *answer;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	mkdir(scratch("closed"), 0700);
+	mkdir(scratch("closed/new"), 0700);
+	write_text("closed/new/1.a", "Subject: a\n\nx\n", 1);
+	CU_ASSERT_EQUAL(symlink("cur", scratch("closed/cur")), 0);
+	answer = import(&r, "closed", NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer, "the first is cur: "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer, "Imported: 1, there already: 0"));
+	rig_end(&r);
+}
+
 #define MANY 1500
 
 static void make_many(void)
@@ -328,6 +347,7 @@ static const struct suite_case cases[] = {
     {"mbox files, twice", imports_mbox},
     {"a Maildir, flags and order", imports_maildir},
     {"a directory of messages", imports_files},
+    {"what an import cannot read", import_tells_what_it_cannot_read},
     {"an import killed in the middle", import_survives_kill},
     {"deliver, show, fetch, list", delivers_and_fetches},
     {"what cannot be done is said clearly", refuses_clearly},
