@@ -74,6 +74,20 @@ static void reopen_logs(struct supervisor *sv, struct client *c, const struct co
 	client_ok(sv, c, json_string("log files are being opened anew"));
 }
 
+/* A worker's row where one serves; a candidate can always be asked. */
+static const struct pstn_command check_row[] = {
+    {.name = "config check",
+     .help = "check the configuration file on disk and name every error in it"},
+    {.name = NULL},
+};
+
+static const struct pstn_commands check_rows = {
+    .size = sizeof(check_rows),
+    .command_size = sizeof(struct pstn_command),
+    .arg_size = sizeof(struct pstn_arg),
+    .rows = check_row,
+};
+
 static void help(struct supervisor *sv, struct client *c, const struct control_request *r)
 {
 	json_t *rows = json_array();
@@ -82,8 +96,10 @@ static void help(struct supervisor *sv, struct client *c, const struct control_r
 	client_note(sv, c,
 		    "no worker serves at the moment (posternctl status tells why): the commands of "
 		    "modules are missing");
-	if (rows)
+	if (rows) {
 		control_rows_json(rows, &supervisor_rows);
+		control_rows_json(rows, &check_rows);
+	}
 	client_ok(sv, c, rows);
 }
 

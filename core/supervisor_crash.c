@@ -102,8 +102,9 @@ void crash_of_current(struct supervisor *sv, struct child *c, const char *how)
 	if (asprintf(&text, "generation %u %s", c->generation, how) < 0)
 		text = NULL;
 	clients_answer(sv, c->generation, false, text ? text : how);
-	/* If a candidate is under way it will serve; otherwise one is started from the same file. */
-	if (!sv->candidate) {
+	/* If a candidate is under way it will serve, unless it only checks; otherwise one is started
+	 * from the same file. */
+	if (!sv->candidate || sv->candidate->reason == REASON_CHECK) {
 		uint64_t now = supervisor_now();
 		sv->restart_at = now + backoff_fail(&sv->backoff, now);
 		if (sv->restart_at > now)

@@ -15,13 +15,24 @@
 
 #include "supervisor.h"
 
+/* A start or reload has failed; whoever served still does, if there is one. */
+static void nothing_new(struct supervisor *sv, const char *why)
+{
+	if (!sv->current)
+		crash_no_worker(sv, why);
+	if (sv->serving_once)
+		notify_ready(sv);
+}
+
 static void begin(struct supervisor *sv, enum reason reason)
 {
 	char err[256];
 
-	sv->restart_at = 0;
-	if (reason != REASON_CHECK)
+	/* A check does not serve: the restart that is due stays due. */
+	if (reason != REASON_CHECK) {
+		sv->restart_at = 0;
 		notify_reloading(sv);
+	}
 	sv->candidate = child_start(sv, reason, err, sizeof(err));
 	if (sv->candidate)
 		return;
@@ -31,11 +42,10 @@ static void begin(struct supervisor *sv, enum reason reason)
 	if (reason == REASON_START) {
 		sv->boot_failed = true;
 		sv->stopping = STOP_QUICK;
-	} else if (!sv->current) {
-		crash_no_worker(sv, err);
-	} else if (sv->serving_once && reason != REASON_CHECK) {
-		notify_ready(sv);
+	} else if (reason != REASON_CHECK) {
+		nothing_new(sv, err);
 	}
+	reload_next(sv);
 }
 
 void reload_start(struct supervisor *sv)
@@ -109,6 +119,29 @@ static void log_served(struct supervisor *sv, const struct child *c)
 	free(phases);
 }
 
+static void retire(struct supervisor *sv, struct child *c)
+{
+	c->retired = true;
+	child_tell(sv, c, LINK_RETIRE);
+}
+
+/* However many reloads one probation sees, two are kept to fall back on: the newest of the older
+ * ones, and the oldest, which has outlived a probation. */
+static void retire_between(struct supervisor *sv)
+{
+	struct child *before = NULL;
+	bool first = true;
+
+	for (struct child *c = sv->children; c; c = c->next) {
+		if (c->state != CHILD_DRAINING || c->retired)
+			continue;
+		if (before)
+			retire(sv, before);
+		before = first ? NULL : c;
+		first = false;
+	}
+}
+
 /* The new one serves and the old one, if there is one, accepts no more. */
 static void finish_handover(struct supervisor *sv)
 {
@@ -125,6 +158,7 @@ static void finish_handover(struct supervisor *sv)
 		snprintf(text, sizeof(text), "generation %u serves", c->generation);
 	supervisor_trouble(sv, NULL);
 	listeners_sweep(sv);
+	retire_between(sv);
 	clients_answer(sv, c->generation, true, text);
 	sv->serving_once = true;
 	supervisor_boot_done(sv, true);
@@ -204,11 +238,9 @@ static void refused(struct supervisor *sv, const struct child *c, const char *ho
 	if (c->reason == REASON_START) {
 		sv->boot_failed = true;
 		supervisor_stop(sv, true);
-	} else if (!sv->current) {
-		crash_no_worker(sv, text);
 	} else {
+		nothing_new(sv, text);
 		listeners_sweep(sv);
-		notify_ready(sv);
 	}
 	free(errors);
 	reload_next(sv);
@@ -277,12 +309,9 @@ void reload_exited(struct supervisor *sv, struct child *c, const char *how)
 static void end_probation(struct supervisor *sv)
 {
 	sv->probation_until = 0;
-	for (struct child *c = sv->children; c; c = c->next) {
-		if (c->state == CHILD_DRAINING && !c->retired) {
-			c->retired = true;
-			child_tell(sv, c, LINK_RETIRE);
-		}
-	}
+	for (struct child *c = sv->children; c; c = c->next)
+		if (c->state == CHILD_DRAINING && !c->retired)
+			retire(sv, c);
 }
 
 void reload_timers(struct supervisor *sv)
@@ -291,9 +320,9 @@ void reload_timers(struct supervisor *sv)
 
 	if (sv->stopping)
 		return;
-	if (sv->restart_at && now >= sv->restart_at) {
+	if (sv->restart_at && now >= sv->restart_at && !sv->candidate) {
 		sv->restart_at = 0;
-		if (!sv->current && !sv->candidate)
+		if (!sv->current)
 			begin(sv, REASON_RESTART);
 	}
 	if (sv->handover_from && now >= sv->handover_deadline)
@@ -304,7 +333,8 @@ void reload_timers(struct supervisor *sv)
 
 uint64_t reload_next_timer(const struct supervisor *sv)
 {
-	uint64_t at[] = {sv->restart_at, sv->handover_from ? sv->handover_deadline : 0,
+	uint64_t at[] = {sv->candidate ? 0 : sv->restart_at,
+			 sv->handover_from ? sv->handover_deadline : 0,
 			 sv->handover_from ? 0 : sv->probation_until};
 	uint64_t due = 0;
 

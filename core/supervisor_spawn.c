@@ -118,6 +118,9 @@ void child_free(struct child *c)
 struct child *child_start(struct supervisor *sv, enum reason reason, char *err, size_t errlen)
 {
 	int slot = free_slot(sv);
+
+	/* Whatever fails: clients wait for a candidate of this number. */
+	sv->last_generation++;
 	struct child *c = slot < 0 ? NULL : calloc(1, sizeof(*c));
 
 	if (!c) {
@@ -128,7 +131,7 @@ struct child *child_start(struct supervisor *sv, enum reason reason, char *err, 
 			 CLAIMS_SLOTS);
 		return NULL;
 	}
-	c->generation = ++sv->last_generation;
+	c->generation = sv->last_generation;
 	c->slot = (unsigned)slot;
 	c->reason = reason;
 	c->link = -1;

@@ -64,6 +64,38 @@ def test_back_off_and_broken_file():
                    "the end of trouble")
 
 
+def test_check_does_not_end_the_back_off():
+    """Who finds no worker serving asks what is wrong with the file: the next start still comes."""
+    with PhaseServer(server={"probation": "0"}) as postern:
+        postern.start()
+        good = postern.config_file.read_text()
+        postern.write_config(good + "  nonsense: {}\n")
+        os.kill(postern.current()["pid"], signal.SIGKILL)
+        wait_until(lambda: "nonsense" in postern.ctl("status"), 10, "the reason in status")
+        for words in (("reload", "--dry-run"), ("config", "check")):
+            check("nonsense" in postern.ctl(*words, fails=True).stderr, words)
+        postern.write_config(good)
+        postern.ctl("reload", "--dry-run")
+        with postern.talk() as client:
+            eq(client.greeting, "one", "greeting of the next worker")
+
+
+def test_refusals_are_told_in_one_line():
+    """The service manager and the log take a line for a message of its own."""
+    with PhaseServer(server={"probation": "0"}) as postern:
+        postern.start()
+        good = postern.config_file.read_text()
+        postern.write_config(good + "  first: {}\n  second: {}\n")
+        postern.reload(fails=True)
+        wait_until(lambda: postern.notifications.count("READY=1") == 2, 5, "READY=1")
+        os.kill(postern.current()["pid"], signal.SIGKILL)
+        wait_until(lambda: postern.notifications.count("RELOADING=1") >= 2, 5, "the next start")
+        wait_until(lambda: postern.notifications.count("READY=1") >= 3, 5,
+                   "READY=1 after a start that was refused")
+        for _, line in list(postern.notifications.lines):
+            check(line.split("=")[0] in ("READY", "RELOADING", "MONOTONIC_USEC", "STATUS"), line)
+
+
 def test_older_generation_resumes_when_restart_is_refused():
     with PhaseServer(server={"probation": "200ms"}) as postern:
         postern.start()

@@ -206,3 +206,35 @@ def test_retired_generation_ends():
         eq(keep.ask("ECHO still here"), "still here", "answer of the draining generation")
         eq(keep.ask("QUIT"), "bye", "answer to QUIT")
         wait_until(lambda: len(postern.generations()) == 1, 15, "the old generation's end")
+
+
+def test_too_many_generations():
+    """No slot is free: a reload and a check are answered, and work when sessions have ended."""
+    with PhaseServer(server={"probation": "0"}) as postern:
+        postern.start()
+        clients = []
+        for _ in range(31):
+            clients.append(postern.talk())
+            postern.reload()
+        for words in (["reload"], ["config", "check"], ["reload"]):
+            refused = postern.ctl(*words, fails=True, seconds=10)
+            check("32 generations are alive" in refused.stderr, refused.stderr)
+        for client in clients:
+            eq(client.ask("QUIT"), "bye", "answer to QUIT")
+        wait_until(lambda: len(postern.generations()) == 1, 20, "the end of the old generations")
+        postern.reload()
+
+
+test_too_many_generations.limit = 120
+
+
+def test_many_reloads_within_probation():
+    """Only those stay without sessions that may have to serve again."""
+    with PhaseServer(server={"probation": "1h"}) as postern:
+        postern.start()
+        for _ in range(5):
+            postern.reload()
+        wait_until(lambda: len(postern.generations()) <= 3, 10, "three generations")
+        for generation in (5, 1):
+            os.kill(postern.current()["pid"], signal.SIGKILL)
+            postern.wait_log(f"generation {generation} serves again")
