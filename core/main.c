@@ -3,10 +3,12 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -24,6 +26,20 @@ static void wipe_and_free(void *block)
 	if (block)
 		explicit_bzero(block, malloc_usable_size(block));
 	free(block);
+}
+
+/* A file or socket that became descriptor 2 would get what is meant for standard error. */
+static int fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
 }
 
 static int set_dirs(struct dirs *dirs, const struct options *o)
@@ -73,6 +89,8 @@ int main(int argc, char *argv[])
 	struct options o;
 	char err[256];
 
+	if (fill_standard_descriptors() < 0)
+		return EXIT_FAILED;
 	json_set_alloc_funcs(malloc, wipe_and_free);
 	if (options_parse(&o, argc, argv, err, sizeof(err)) < 0) {
 		fprintf(stderr, "posternd: %s\n", err);

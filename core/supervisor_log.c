@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,13 +22,21 @@ static const char *const level_names[] = {"", "critical", "error", "warning", "i
 
 static int open_file(struct supervisor *sv)
 {
+	struct stat st;
 	char *path;
 	int fd;
 
 	if (asprintf(&path, "%s/supervisor.log", sv->dirs.log) < 0)
 		return -1;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	/* The worker can put anything in its place: we neither wait for the reader of a FIFO nor
+	 * write to one. */
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
 	free(path);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		errno = EINVAL;
+		fd = -1;
+	}
 	return fd;
 }
 
@@ -59,15 +70,31 @@ void supervisor_log_reopen(struct supervisor *sv)
 	sv->log = fd;
 }
 
+/* Nobody may be reading the pipe that standard error is: what does not fit is lost, and the
+ * supervisor goes on. A pipe with room takes PIPE_BUF octets without waiting. */
 static void write_all(int fd, const char *text, size_t n)
 {
 	while (n > 0) {
-		ssize_t done = write(fd, text, n);
+		struct pollfd room = {.fd = fd, .events = POLLOUT};
+		if (poll(&room, 1, 0) != 1)
+			return;
+		ssize_t done = write(fd, text, n < PIPE_BUF ? n : PIPE_BUF);
 		if (done <= 0)
 			return;
 		text += done;
 		n -= (size_t)done;
 	}
+}
+
+/* The variable is inherited by more than what the journal listens to (systemd.exec(5)). */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 /* The journal stamps lines itself and takes the priority from the front (sd-daemon(3)). */
@@ -91,15 +118,12 @@ static int format(char **line, int level, const char *text)
 			(long)getpid(), level_names[level], text);
 }
 
-void supervisor_log_line(struct supervisor *sv, int level, const char *text)
+static void write_line(struct supervisor *sv, int level, const char *text)
 {
-	bool journal = sv->log < 0 && getenv("JOURNAL_STREAM");
 	char *line;
-	int n;
+	int n = sv->log < 0 && is_journal() ? format_for_journal(&line, level, text)
+					    : format(&line, level, text);
 
-	if (level < PSTN_CRITICAL || level > PSTN_PROTOCOL)
-		level = PSTN_PROTOCOL;
-	n = journal ? format_for_journal(&line, level, text) : format(&line, level, text);
 	if (n < 0)
 		return;
 	write_all(sv->log >= 0 ? sv->log : STDERR_FILENO, line, (size_t)n);
@@ -108,6 +132,21 @@ void supervisor_log_line(struct supervisor *sv, int level, const char *text)
 		write_all(sv->boot, text, strlen(text));
 		write_all(sv->boot, "\n", 1);
 	}
+}
+
+/* The text may be a worker's: it is one line, and nothing that a terminal obeys. */
+void supervisor_log_line(struct supervisor *sv, int level, const char *text)
+{
+	char *plain = strdup(text);
+
+	if (level < PSTN_CRITICAL || level > PSTN_PROTOCOL)
+		level = PSTN_PROTOCOL;
+	for (char *p = plain; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	if (plain)
+		write_line(sv, level, plain);
+	free(plain);
 }
 
 static void forward(struct supervisor *sv, int level, const char *event, const char *text)

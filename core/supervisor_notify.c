@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #ifdef HAVE_SYSTEMD
@@ -46,8 +47,9 @@ void notify_stopping(struct supervisor *sv)
 
 void notify_status(struct supervisor *sv)
 {
+	/* One line: each further one would be a message of its own, in a worker's words. */
 	if (sv->trouble)
-		sd_notifyf(0, "STATUS=%s", sv->trouble);
+		sd_notifyf(0, "STATUS=%.*s", (int)strcspn(sv->trouble, "\n"), sv->trouble);
 	else if (sv->current)
 		sd_notifyf(0, "STATUS=generation %u serves", sv->current->generation);
 }

@@ -12,11 +12,20 @@
 
 #include "supervisor.h"
 
+/* Whatever the process that started us did with them: a SIGCHLD that is ignored is never sent, and
+ * who reads our standard error may be gone. */
+static void set_dispositions(void)
+{
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
 int signals_open(struct supervisor *sv, char *err, size_t errlen)
 {
 	static const int ours[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGCHLD};
 	sigset_t set;
 
+	set_dispositions();
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		sigaddset(&set, ours[i]);

@@ -41,6 +41,8 @@ static _Noreturn void become_worker(struct supervisor *sv, const struct child *c
 		(void)fcntl(end, F_SETFD, 0);
 	else
 		(void)dup2(end, LINK_WORKER_FD);
+	/* What the supervisor's own parent left open is not for a process without rights. */
+	(void)close_range(LINK_WORKER_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	/* The configuration's name is for those who look at ps. */
 	execl(sv->program, "posternd", "--worker", generation, "--config", sv->dirs.config_file,
 	      (char *)NULL);

@@ -85,6 +85,72 @@ def test_daemon():
         check("generation 1 serves" in postern.log(), "supervisor.log")
 
 
+def test_daemon_outlives_its_parent():
+    """Whoever waits for the start may lose patience: it goes on, and ends in order."""
+    with PhaseServer(server={"ready_deadline": "2s"}) as postern:
+        postern.use("phase_hangs_start")
+        parent = subprocess.Popen(command(postern), stdin=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE)
+        log = postern.directory / "log" / "supervisor.log"
+        wait_until(lambda: log.exists() and "starts" in log.read_text(), 10, "the start")
+        parent.kill()
+        parent.wait()
+        parent.stderr.close()
+        wait_until(lambda: "not ready within" in log.read_text(), 20, "the reason in the log")
+        wait_until(lambda: "has stopped" in log.read_text(), 20, "an orderly end")
+
+
+def test_strange_parents():
+    """SIGCHLD ignored, SIGPIPE fatal, no standard descriptors: what a parent leaves behind."""
+    with PhaseServer(server={"probation": "0"}) as postern:
+        postern.start(wrapper=["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"])
+        os.kill(postern.current()["pid"], signal.SIGKILL)
+        wait_until(lambda: (postern.current() or {}).get("generation") == 2, 10, "a new worker")
+        eq(postern.stop(), 0, "exit status")
+    with PhaseServer() as postern:
+        postern.start(wrapper=["sh", "-c", "exec \"$@\" <&- >&- 2>&- 9</etc/passwd", "sh"])
+        postern.use("phase_fails_test")
+        check("two and two" in postern.reload(fails=True).stderr, "a refused reload")
+        worker = postern.current()["pid"]
+        eq(os.readlink(f"/proc/{postern.pid}/fd/2"), "/dev/null", "standard error")
+        eq((postern.directory / "state/posternd.lock").read_text(), f"{postern.pid}\n", "lock file")
+        held = [os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")]
+        check("/etc/passwd" not in held, f"the worker inherited a descriptor: {held}")
+
+
+def test_log_reader_that_is_gone_or_sleeps():
+    """Standard error is a pipe: nobody at its other end, or nobody who reads."""
+    with PhaseServer() as postern:
+        reading, writing = os.pipe()
+        process = subprocess.Popen(command(postern, "--foreground"), stdin=subprocess.DEVNULL,
+                                   stderr=writing)
+        os.close(writing)
+        try:
+            wait_until(lambda: (postern.directory / "run/control.sock").exists(), 10, "the socket")
+            wait_until(lambda: postern.current(), 20, "the first worker")
+            for _ in range(3):
+                postern.ctl("reopen-logs")
+            with open(f"/proc/{process.pid}/fd/2", "wb", buffering=0) as full:
+                os.set_blocking(full.fileno(), False)
+                for piece in (b"x" * 4096, b"x"):
+                    try:
+                        while True:
+                            full.write(piece) or os.stat("/nowhere")
+                    except OSError:
+                        pass
+            postern.ctl("reopen-logs")
+            postern.ctl("status")
+            os.close(reading)
+            postern.ctl("reopen-logs")
+            postern.reload()
+            postern.ctl("stop")
+            eq(process.wait(20), 0, "exit status")
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
 def test_pid_file():
     with PhaseServer() as postern:
         place = postern.scratch / "own.pid"
