@@ -144,7 +144,7 @@ struct supervisor {
  * Returns the exit code. */
 int supervisor_run(const struct options *, const struct dirs *, void (*worker_link)(int fd));
 uint64_t supervisor_now(void);                                  /* monotonic ms */
-void supervisor_trouble(struct supervisor *, const char *text); /* takes over; NULL: none */
+void supervisor_trouble(struct supervisor *, const char *text); /* copied; NULL: none */
 
 /* ---- supervisor_log.c ---- */
 int supervisor_log_open(struct supervisor *, char *err, size_t errlen);
@@ -163,7 +163,8 @@ struct child *child_start(struct supervisor *, enum reason, char *err, size_t er
 void child_free(struct child *);
 
 /* ---- supervisor_messages.c ---- */
-void child_readable(struct supervisor *, struct child *);
+/* Hears a bounded number of messages; true: there may be more. */
+bool child_readable(struct supervisor *, struct child *);
 
 /* ---- supervisor_children.c ---- */
 void children_reap(struct supervisor *);

@@ -13,6 +13,9 @@
 
 #include "supervisor.h"
 
+/* More messages than a link holds, in turns of child_readable(). */
+#define LAST_WORDS 16
+
 struct child *child_of_generation(const struct supervisor *sv, uint64_t generation)
 {
 	for (struct child *c = sv->children; c; c = c->next)
@@ -66,7 +69,8 @@ static void bury(struct supervisor *sv, struct child *c, int status)
 	char how[160];
 	struct child **at = &sv->children;
 
-	child_readable(sv, c);
+	for (int i = 0; i < LAST_WORDS && child_readable(sv, c); i++)
+		;
 	say_how(c, status, how, sizeof(how));
 	while (*at != c)
 		at = &(*at)->next;
@@ -86,8 +90,10 @@ void children_reap(struct supervisor *sv)
 		struct child *c = sv->children;
 		while (c && c->pid != pid)
 			c = c->next;
-		if (c)
-			bury(sv, c, status);
+		if (!c)
+			continue;
+		c->pid = 0; /* from here on it may be another process' */
+		bury(sv, c, status);
 	}
 }
 

@@ -11,6 +11,8 @@
 
 #include "supervisor.h"
 
+#define MESSAGES_A_TURN 64
+
 static void on_hello(struct supervisor *sv, struct child *c, struct link_message *m)
 {
 	(void)sv;
@@ -159,24 +161,28 @@ static void wrong_language(struct supervisor *sv, struct child *c)
 	child_kill(sv, c, "it speaks another link version");
 }
 
-void child_readable(struct supervisor *sv, struct child *c)
+bool child_readable(struct supervisor *sv, struct child *c)
 {
 	struct link_message *m = &sv->received;
 
-	while (c->link >= 0) {
+	/* A worker that never stops talking is not the only one there is to listen to. */
+	for (int i = 0; i < MESSAGES_A_TURN; i++) {
+		if (c->link < 0)
+			return false;
 		int n = link_receive(c->link, m, false);
 		if (n < 0 && errno == EPROTO) {
 			wrong_language(sv, c);
-			return;
+			return false;
 		}
 		if (n < 0)
-			return;
+			return false;
 		if (n == 0) {
 			close(c->link);
 			c->link = -1;
-			return;
+			return false;
 		}
 		handle(sv, c, m);
 		link_clear(m);
 	}
+	return true;
 }
