@@ -132,13 +132,19 @@ static int refuse(const char *address, const struct target *t, int error, char *
 	return -1;
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* A socket file that nobody answers on was left by a server that is gone. */
 static void remove_stale(const struct target *t)
 {
-	struct stat st;
 	int fd;
 
-	if (lstat(t->at.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (!is_socket(t->at.un.sun_path))
 		return;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -170,17 +176,17 @@ static int open_socket(const struct target *t, int backlog)
 		return -1;
 	if (family == AF_UNIX)
 		remove_stale(t);
-	if (set_options(fd, family) < 0 || bind(fd, &t->at.any, t->size) < 0 ||
-	    listen(fd, backlog) < 0) {
-		int saved = errno;
+	/* Whoever can reach the directory may connect to a UNIX socket, as to a port. It is made so:
+	 * chmod would follow what a worker, whose directory it may be, puts in its place. */
+	mode_t before = umask(0111);
+	bool ok = set_options(fd, family) == 0 && bind(fd, &t->at.any, t->size) == 0 &&
+		  listen(fd, backlog) == 0;
+	int saved = errno;
+	umask(before);
+	if (!ok)
 		close(fd);
-		errno = saved;
-		return -1;
-	}
-	/* Whoever can reach the directory may connect, as to a port. */
-	if (family == AF_UNIX)
-		(void)chmod(t->at.un.sun_path, 0666);
-	return fd;
+	errno = saved;
+	return ok ? fd : -1;
 }
 
 static int open_patiently(const struct target *t, int backlog, unsigned patience)
@@ -216,6 +222,6 @@ void bind_remove_file(const char *address)
 {
 	const char *path = unix_path(address);
 
-	if (path)
+	if (path && is_socket(path))
 		(void)unlink(path);
 }

@@ -235,6 +235,7 @@ static void forget(struct dirs *d, const char *base)
 static void unix_sockets(void)
 {
 	char base[] = "/tmp/postern-unit-XXXXXX", address[128], err[512];
+	struct stat st;
 	struct dirs d;
 	int fd;
 
@@ -242,6 +243,8 @@ static void unix_sockets(void)
 	snprintf(address, sizeof(address), "unix:%s/sock", base);
 	fd = bind_address(address, 5, 0, err, sizeof(err));
 	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(stat(address + 5, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0666);
 	CU_ASSERT_EQUAL(bind_address(address, 5, 0, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "listens there already"));
 	close(fd);
@@ -256,6 +259,7 @@ static void unix_sockets(void)
 	CU_ASSERT_EQUAL(write(fd, "x", 1), 1);
 	close(fd);
 	CU_ASSERT_EQUAL(bind_address(address, 5, 0, err, sizeof(err)), -1);
+	bind_remove_file(address);
 	CU_ASSERT_EQUAL(access(address + 5, F_OK), 0);
 	forget(&d, base);
 }
