@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -88,6 +89,9 @@ static const int forbidden[] = {
     SCMP_SYS(move_pages),
 };
 
+/* The standard descriptors may be an administrator's terminal: nothing is typed there for them. */
+static const unsigned typing[] = {TIOCSTI, TIOCLINUX};
+
 static int add_rules(scmp_filter_ctx ctx)
 {
 	int status = 0;
@@ -95,6 +99,12 @@ static int add_rules(scmp_filter_ctx ctx)
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
 		if (status == 0)
 			status = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
+	/* The kernel looks at 32 bits of the request. */
+	for (size_t i = 0; i < sizeof(typing) / sizeof(typing[0]); i++)
+		if (status == 0)
+			status =
+			    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+					     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, typing[i]));
 	/* Threads yes, processes no. clone3 hides its flags in memory: libc falls back to clone. */
 	if (status == 0)
 		status = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
