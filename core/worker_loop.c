@@ -159,8 +159,11 @@ static void lose_supervisor(struct worker *w)
 		stop(w, true);
 		return;
 	}
-	drain(w);
-	retire(w);
+	/* One that was being stopped goes on with that. */
+	if (w->state != WORKER_STOPPING) {
+		drain(w);
+		retire(w);
+	}
 	CORE_EVENT(PSTN_CRITICAL, "supervisor-gone", PSTN_U("generation", w->generation),
 		   PSTN_U("sessions", reactors_sessions(w->reactors)),
 		   PSTN_S("text", "the supervisor has died; the listening sockets are free, "
