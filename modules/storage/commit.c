@@ -6,7 +6,11 @@
 #include "group.h"
 #include "store.h"
 
+#include <time.h>
+
 #define FLAGS_AT_ONCE 64
+#define GATHER_SHARE 4
+#define GATHER_MAX UINT64_C(4000000) /* ns */
 
 struct commit_waiter {
 	pthread_cond_t told;
@@ -16,17 +20,21 @@ struct commit_waiter {
 
 int commit_init(struct commit *c)
 {
-	if (pthread_mutex_init(&c->mutex, NULL) != 0)
+	pthread_condattr_t monotonic;
+	bool ok = pthread_mutex_init(&c->mutex, NULL) == 0 &&
+	          pthread_mutex_init(&c->log, NULL) == 0 && pthread_condattr_init(&monotonic) == 0;
+
+	if (!ok)
 		return -1;
-	if (pthread_mutex_init(&c->log, NULL) != 0) {
-		pthread_mutex_destroy(&c->mutex);
-		return -1;
-	}
-	return 0;
+	ok = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+	     pthread_cond_init(&c->gathered, &monotonic) == 0;
+	pthread_condattr_destroy(&monotonic);
+	return ok ? 0 : -1;
 }
 
 void commit_clear(struct commit *c)
 {
+	pthread_cond_destroy(&c->gathered);
 	pthread_mutex_destroy(&c->log);
 	pthread_mutex_destroy(&c->mutex);
 }
@@ -41,6 +49,8 @@ static void append(struct commit *c, struct pending *p)
 	else
 		c->first = p;
 	c->last = p;
+	if (++c->waiting >= c->last_group)
+		pthread_cond_signal(&c->gathered);
 }
 
 static bool fits(const struct pending *p, unsigned taken, uint64_t octets, bool large)
@@ -59,15 +69,17 @@ static struct pending *take_group(struct commit *c)
 {
 	struct pending *group = c->first, **end = &c->first;
 	uint64_t octets = 0;
+	unsigned taken = 0;
 	bool large = false;
 
-	for (unsigned taken = 0; *end && fits(*end, taken, octets, large); taken++) {
+	for (; *end && fits(*end, taken, octets, large); taken++) {
 		if ((*end)->kind == PENDING_DELIVER) {
 			large |= (*end)->deliver.large != NULL;
 			octets += (*end)->deliver.record.body_length;
 		}
 		end = &(*end)->next;
 	}
+	c->waiting -= taken;
 	c->first = *end;
 	*end = NULL;
 	if (!c->first)
@@ -103,15 +115,49 @@ static void tell(struct store *st, struct pending *group)
 
 /* ---- leading; called and left with the mutex held ---- */
 
+static uint64_t nanoseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Deliverers that come back with their next message as soon as they are told would otherwise fall
+ * into two halves: the first one leads alone, the others share the group after. So the leader gives
+ * as many as were in the last group a moment to come, a small part of what a group takes.
+ */
+static void gather(struct commit *c)
+{
+	uint64_t until = nanoseconds() + c->last_time / GATHER_SHARE;
+	struct timespec end = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+
+	while (c->waiting < c->last_group) {
+		if (pthread_cond_timedwait(&c->gathered, &c->mutex, &end) != 0)
+			break;
+	}
+}
+
 static void lead(struct store *st)
 {
 	struct commit *c = &st->commit;
-	struct pending *group = take_group(c);
+	struct pending *group;
+	uint64_t begun;
+	unsigned before;
 
+	if (c->waiting < c->last_group)
+		gather(c);
+	before = c->waiting;
+	group = take_group(c);
+	c->last_group = before - c->waiting;
 	pthread_mutex_unlock(&c->mutex);
+	begun = nanoseconds();
 	group_run(st, group);
+	begun = nanoseconds() - begun;
 	tell(st, group);
 	pthread_mutex_lock(&c->mutex);
+	c->last_time = begun < GATHER_MAX ? begun : GATHER_MAX;
 }
 
 static int lead_work(void *arg)
@@ -232,6 +278,7 @@ static void give_up(struct store *st)
 	pthread_mutex_lock(&c->mutex);
 	all = c->first;
 	c->first = c->last = NULL;
+	c->waiting = 0;
 	c->called = false;
 	pthread_mutex_unlock(&c->mutex);
 	for (struct pending *p = all; p; p = p->next)

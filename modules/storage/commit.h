@@ -63,6 +63,10 @@ struct commit {
 	struct pending *first, *last;
 	bool leading; /* somebody is */
 	bool called;  /* a job that will is on its way */
+	unsigned waiting;        /* in the queue */
+	unsigned last_group;     /* how many were in the last group, */
+	uint64_t last_time;      /* and how long it took, in ns */
+	pthread_cond_t gathered; /* the leader waits for as many as last time */
 	/* the leader's own */
 	pthread_mutex_t log; /* guards the store's log segment against priming */
 	uint64_t last_sequence;

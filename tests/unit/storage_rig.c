@@ -95,6 +95,7 @@ void rig_crash(struct rig *r)
 	fake_settle();
 	st->log.kind = SEGMENT_LARGE;
 	st->commit.first = st->commit.last = NULL;
+	st->commit.waiting = 0;
 	if (st->timer)
 		fake_host()->cancel(&st->timer);
 	if (st->checkpoint.pin)
