@@ -9,8 +9,8 @@
 #include <time.h>
 
 #define FLAGS_AT_ONCE 64
-#define GATHER_SHARE 4
-#define GATHER_MAX UINT64_C(4000000) /* ns */
+#define GATHER_SHARE  4
+#define GATHER_MAX    UINT64_C(4000000) /* ns */
 
 struct commit_waiter {
 	pthread_cond_t told;
@@ -22,7 +22,7 @@ int commit_init(struct commit *c)
 {
 	pthread_condattr_t monotonic;
 	bool ok = pthread_mutex_init(&c->mutex, NULL) == 0 &&
-	          pthread_mutex_init(&c->log, NULL) == 0 && pthread_condattr_init(&monotonic) == 0;
+		  pthread_mutex_init(&c->log, NULL) == 0 && pthread_condattr_init(&monotonic) == 0;
 
 	if (!ok)
 		return -1;

@@ -61,8 +61,8 @@ struct pending {
 struct commit {
 	pthread_mutex_t mutex;
 	struct pending *first, *last;
-	bool leading; /* somebody is */
-	bool called;  /* a job that will is on its way */
+	bool leading;            /* somebody is */
+	bool called;             /* a job that will is on its way */
 	unsigned waiting;        /* in the queue */
 	unsigned last_group;     /* how many were in the last group, */
 	uint64_t last_time;      /* and how long it took, in ns */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define GROUP_TRIES 4
+#define HEAL_TRIES  1000
 
 struct group {
 	struct store *store;
@@ -70,7 +71,7 @@ static unsigned list_choices(struct store *st, MDB_txn *txn, struct segment_choi
 }
 
 /* The newest segment that nobody writes and that has room. */
-static int resume_some(struct store *st)
+static int resume_some(struct store *st, struct segment *out)
 {
 	struct segment_choice choices[16];
 	MDB_txn *txn;
@@ -82,7 +83,7 @@ static int resume_some(struct store *st)
 	n = list_choices(st, txn, choices, 16);
 	index_read_end(&st->index, txn);
 	for (unsigned i = 0; i < n; i++) {
-		if (segment_resume(st, choices[i].id, choices[i].end, &st->log) == PSTN_OK)
+		if (segment_resume(st, choices[i].id, choices[i].end, out) == PSTN_OK)
 			return PSTN_OK;
 	}
 	return PSTN_E_NOT_FOUND;
@@ -95,14 +96,15 @@ int group_log_segment(struct store *st)
 
 	if (st->log.fd >= 0)
 		return PSTN_OK;
-	pthread_mutex_lock(&st->commit.log);
-	status = resume_some(st);
-	if (status != PSTN_OK) {
+	status = resume_some(st, &s);
+	if (status != PSTN_OK)
 		status = segment_create(st, SEGMENT_LOG, &s);
-		st->log = s;
-	}
+	if (status != PSTN_OK)
+		return status;
+	pthread_mutex_lock(&st->commit.log);
+	st->log = s;
 	pthread_mutex_unlock(&st->commit.log);
-	return status;
+	return PSTN_OK;
 }
 
 /* A full segment is sealed and another one begun. On a full disk the old one serves on. */
@@ -165,6 +167,16 @@ static int drop_large(struct store *st, struct apply *a, uint32_t id)
 	return PSTN_OK;
 }
 
+/* The segment's writer lives. Usually it has just committed and will clear the page; if its commit
+ * failed, it is cutting its segment back, and nobody may write before that is done. */
+static bool owner_is_through(struct store *st, struct apply *a, uint32_t id)
+{
+	struct segment_row *row;
+
+	return apply_segment(a, id, &row) == 0 &&
+	       row->end >= atomic_load(&st->shared->inflight_end);
+}
+
 /* Whatever is behind what the index knows was not acknowledged, and its uids will be given again:
  * it must be gone, durably, before this process writes. */
 int group_heal(struct store *st, struct apply *a)
@@ -177,9 +189,8 @@ int group_heal(struct store *st, struct apply *a)
 		return PSTN_OK;
 	if (id)
 		status = cut_log(st, a, id);
-	/* Its owner lives and has just committed: it clears the page itself. */
 	if (status == PSTN_E_BUSY)
-		return PSTN_OK;
+		return owner_is_through(st, a, id) ? PSTN_OK : PSTN_E_BUSY;
 	if (status == PSTN_OK && large)
 		status = drop_large(st, a, large);
 	if (status == PSTN_OK) {
@@ -295,6 +306,7 @@ static int make_durable(struct group *g)
 	int rc;
 
 	atomic_store(&st->shared->inflight_large, g->large ? g->large->id : 0);
+	atomic_store(&st->shared->inflight_end, st->log.end + g->batch.length);
 	atomic_store(&st->shared->inflight, st->log.id);
 	rc = write_records(g);
 	if (rc == 0)
@@ -340,14 +352,32 @@ static int prepare_all(struct group *g)
 	return 0;
 }
 
+/* The write lock, and nothing left over from others. */
+static int take_lock(struct group *g, int *status)
+{
+	const struct timespec pause = {.tv_nsec = 2000000};
+	int rc;
+
+	for (int tries = 0; tries < HEAL_TRIES; tries++) {
+		rc = apply_begin(&g->apply, &g->store->index);
+		if (rc != 0)
+			return rc;
+		*status = group_heal(g->store, &g->apply);
+		if (*status != PSTN_E_BUSY)
+			return 0;
+		apply_abort(&g->apply);
+		nanosleep(&pause, NULL);
+	}
+	return EIO;
+}
+
 static int begin(struct group *g)
 {
 	struct store *st = g->store;
-	int status, rc = apply_begin(&g->apply, &st->index);
+	int status, rc = take_lock(g, &status);
 
 	if (rc != 0)
 		return rc;
-	status = group_heal(st, &g->apply);
 	if (status == PSTN_OK)
 		status = roll(st, &g->apply);
 	if (status != PSTN_OK) {

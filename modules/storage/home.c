@@ -60,7 +60,10 @@ int home_open(struct store *st, char *err, size_t n)
 	if (find_path(st, err, n) != 0)
 		return -1;
 	if (mkdir(st->path, 0700) != 0 && errno != EEXIST) {
-		snprintf(err, n, "%s: cannot be made: %s", st->path, strerror(errno));
+		snprintf(err, n,
+			 "%s: cannot be made: %s; make it and give it to the user that the server "
+			 "runs as",
+			 st->path, strerror(errno));
 		return -1;
 	}
 	st->dir = open(st->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

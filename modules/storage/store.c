@@ -144,7 +144,9 @@ static void tick(void *arg, int status)
 
 	(void)status;
 	st->timer = st->host->after(st->self, NULL, st->options.checkpoint_interval, tick, st);
-	store_checkpoint_soon(st);
+	/* Without durability the disk follows when much has been committed, or at the stop. */
+	if (st->options.durability != DURABILITY_NONE)
+		store_checkpoint_soon(st);
 }
 
 /* ---- the index ---- */

@@ -55,7 +55,8 @@ enum store_metric {
 /* One page of the lock file, shared by all processes that have the store open. */
 struct shared {
 	_Atomic uint64_t inflight;       /* the segment that a group is being written to; 0: none */
-	_Atomic uint64_t inflight_large; /* and the one of a large message in it */
+	_Atomic uint64_t inflight_end;   /* where that one ends if the group is committed */
+	_Atomic uint64_t inflight_large; /* the segment of a large message in the group */
 };
 
 struct warm {

@@ -11,6 +11,7 @@
 #include "modules/storage/store.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,10 @@ struct pstn_op {
 	pstn_done *done;
 	void *arg;
 	int (*work)(void *);
-	pthread_t thread;
 };
 
 static const char *directory;
+static atomic_uint jobs; /* running */
 
 static void *host_alloc(struct pstn_self *self, size_t n)
 {
@@ -111,22 +112,26 @@ static void *run_job(void *arg)
 
 	op->done(op->arg, op->work(op->arg));
 	free(op);
+	atomic_fetch_sub(&jobs, 1);
 	return NULL;
 }
 
 static struct pstn_op *host_job(struct pstn_self *self, struct pstn_session *s, int (*work)(void *),
 				pstn_done *done, void (*orphan)(void *), void *arg)
 {
+	static struct pstn_op running;
 	struct pstn_op *op = calloc(1, sizeof(*op));
+	pthread_t thread;
 
 	(void)self;
 	(void)s;
 	(void)orphan;
 	*op = (struct pstn_op){.done = done, .arg = arg, .work = work};
-	if (pthread_create(&op->thread, NULL, run_job, op) != 0)
+	atomic_fetch_add(&jobs, 1);
+	if (pthread_create(&thread, NULL, run_job, op) != 0)
 		return NULL;
-	pthread_detach(op->thread);
-	return op;
+	pthread_detach(thread);
+	return &running;
 }
 
 static void host_cancel(struct pstn_op **op)
@@ -377,6 +382,14 @@ static void expunge_some(uint64_t id, uint32_t n, uint32_t step, const char *wha
 	free(numbers);
 }
 
+/* A module is stopped when nothing of it runs any more. */
+static void stop(void)
+{
+	while (atomic_load(&jobs) > 0)
+		usleep(100);
+	store_close(store);
+}
+
 int main(int argc, char **argv)
 {
 	struct store_options options = {.path = "",
@@ -419,9 +432,9 @@ int main(int argc, char **argv)
 	open_many(2, "open + totals + close, with holes");
 	list_all(2, 256, "list the large folder with holes, a row");
 	from = now();
-	store_close(store);
+	stop();
 	store = store_open(NULL, &host, &options, err, sizeof(err));
 	report("stop and start", from, 1);
-	store_close(store);
+	stop();
 	return 0;
 }

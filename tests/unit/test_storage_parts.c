@@ -153,12 +153,14 @@ static struct record sample(enum record_type type)
 static void records_come_back(void)
 {
 	for (int type = RECORD_MESSAGE; type <= RECORD_ACCOUNT_REMOVED; type++) {
-		unsigned char bytes[RECORD_HEAD_MAX];
+		unsigned char bytes[RECORD_HEAD_MAX], again[RECORD_HEAD_MAX];
 		struct record r = sample((enum record_type)type), back;
 
 		record_encode(&r, 42, 4096, bytes);
 		CU_ASSERT_EQUAL(record_decode(&back, bytes, sizeof(bytes), 42, 4096), RECORD_OK);
-		CU_ASSERT_EQUAL(memcmp(&r, &back, sizeof(r)), 0);
+		record_encode(&back, 42, 4096, again);
+		CU_ASSERT_EQUAL(back.head_length, r.head_length);
+		CU_ASSERT_EQUAL(memcmp(bytes, again, r.head_length), 0);
 		CU_ASSERT_EQUAL(record_decode(&back, bytes, r.head_length, 42, 4096), RECORD_OK);
 		/* Keyed: not in another segment, not at another place, not in part. */
 		CU_ASSERT_EQUAL(record_decode(&back, bytes, sizeof(bytes), 43, 4096), RECORD_BAD);
@@ -239,7 +241,8 @@ static void unique_ids(void)
 
 static void rows_come_back(void)
 {
-	unsigned char key[KEY_MESSAGE], bytes[ROW_MESSAGE_MAX], folder_bytes[ROW_FOLDER_MAX];
+	unsigned char key[KEY_MESSAGE], bytes[ROW_MESSAGE_MAX], again[ROW_MESSAGE_MAX];
+	unsigned char folder_bytes[ROW_FOLDER_MAX], folder_again[ROW_FOLDER_MAX];
 	struct message_row m = {.flags = 3,
 				.segment = 9,
 				.header_octets = 100,
@@ -271,7 +274,9 @@ static void rows_come_back(void)
 	key_message(key, 1, 2, 3);
 	n = message_row_put(&m, key, bytes);
 	CU_ASSERT_TRUE(message_row_get(&back, key, 1, bytes, n));
-	CU_ASSERT_EQUAL(memcmp(&m, &back, sizeof(m)), 0);
+	CU_ASSERT_EQUAL(message_row_put(&back, key, again), n);
+	CU_ASSERT_EQUAL(memcmp(bytes, again, n), 0);
+	CU_ASSERT_STRING_EQUAL(back.uidl, "brought");
 	for (size_t bit = 0; bit < n * 8; bit++) {
 		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
 		CU_ASSERT_FALSE(message_row_get(&back, key, 1, bytes, n));
@@ -289,7 +294,9 @@ static void rows_come_back(void)
 	key_folder(key, 1, 2);
 	n = folder_row_put(&f, key, folder_bytes);
 	CU_ASSERT_TRUE(folder_row_get(&folder_back, key, folder_bytes, n));
-	CU_ASSERT_EQUAL(memcmp(&f, &folder_back, sizeof(f)), 0);
+	CU_ASSERT_EQUAL(folder_row_put(&folder_back, key, folder_again), n);
+	CU_ASSERT_EQUAL(memcmp(folder_bytes, folder_again, n), 0);
+	CU_ASSERT_STRING_EQUAL(folder_back.name, f.name);
 	CU_ASSERT_FALSE(folder_row_get(&folder_back, key, folder_bytes, n - 1));
 }
 
@@ -361,8 +368,8 @@ static void reads_mbox(void)
 				   "From MAILER-DAEMON Fri Jul  8 12:08:34 2011 -0700\n"
 				   "no end";
 	static const char *const expected[] = {
-	    "Subject: one\nStatus: RO\nX-Status: AF\n\n"
-	    "From here on it is text, without an empty line before\nFrom quoted\n>From twice\n\n",
+	    ("Subject: one\nStatus: RO\nX-Status: AF\n\n"
+	     "From here on it is text, without an empty line before\nFrom quoted\n>From twice\n\n"),
 	    "Subject: two\n\n\nFrom no date: text after an empty line\n", "no end"};
 	static const uint64_t received[] = {1030019783, 1030064523, 1310126914};
 
@@ -382,7 +389,7 @@ static void reads_mbox(void)
 		CU_ASSERT_EQUAL(c.messages[0].flags, PSTN_SEEN | PSTN_ANSWERED | PSTN_FLAGGED);
 		CU_ASSERT_EQUAL(c.messages[1].flags, 0);
 		CU_ASSERT_EQUAL(c.messages[0].offset, 0);
-		CU_ASSERT_EQUAL(c.messages[1].offset, strstr(mbox, "From bob") - mbox);
+		CU_ASSERT_EQUAL(c.messages[1].offset, (uint64_t)(strstr(mbox, "From bob") - mbox));
 	}
 }
 
