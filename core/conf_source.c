@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,13 +66,29 @@ static bool read_file(int fd, const char *path, struct place from, char **text, 
 	return true;
 }
 
+static const char *why_not_opened(int error, struct place from, char *why, size_t n)
+{
+	if (error == ENOENT && !from.file)
+		snprintf(why, n,
+			 "%s; \"posternd --print sample\" prints one to begin with, --config and "
+			 "--directory name another place",
+			 strerror(error));
+	else if (error == EACCES)
+		snprintf(why, n, "%s: the user with id %ju may not read it or reach it",
+			 strerror(error), (uintmax_t)geteuid());
+	else
+		snprintf(why, n, "%s", strerror(error));
+	return why;
+}
+
 static bool open_and_read(const char *path, struct place from, char **text, size_t *size,
 			  struct reports *r)
 {
+	char why[256];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return refuse(r, from, path, strerror(errno));
+		return refuse(r, from, path, why_not_opened(errno, from, why, sizeof(why)));
 	bool good = read_file(fd, path, from, text, size, r);
 	close(fd);
 	return good;

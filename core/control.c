@@ -204,6 +204,19 @@ static void audit(const struct pstn_call *c, const struct found *f)
 		   PSTN_S("arguments", args), PSTN_S("outcome", c->failure ? c->failure : "ok"));
 }
 
+/* The supervisor's commands come here only when there is none. */
+static void unknown(struct pstn_call *c)
+{
+	for (const struct pstn_command *row = supervisor_rows.rows; row->name; row++)
+		if (strcmp(row->name, c->request.command) == 0) {
+			call_ops.fail(c, "%s needs the running server: leave out --offline",
+				      row->name);
+			return;
+		}
+	call_ops.fail(c, "there is no command \"%.60s\"; posternctl help lists them all",
+		      c->request.command);
+}
+
 static void run_command(struct pstn_call *c)
 {
 	struct found f;
@@ -218,8 +231,7 @@ static void run_command(struct pstn_call *c)
 		return;
 	}
 	if (!find(c->request.command, &f)) {
-		call_ops.fail(c, "there is no command \"%.60s\"; posternctl help lists them all",
-			      c->request.command);
+		unknown(c);
 		return;
 	}
 	if (check_given(c, &f) && check_missing(c, &f))

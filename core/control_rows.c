@@ -29,20 +29,20 @@ static const struct pstn_arg stop_args[] = {
 };
 
 static const struct pstn_command supervisor_table[] = {
-    {.name = "status", .help = "how the server is: what serves, since when, what is wrong"},
+    {.name = "status", .help = "How the server is: what serves, since when, what is wrong"},
     {.name = "generations",
-     .help = "the live workers, newest first: their state and how many sessions they keep"},
+     .help = "The live workers, newest first: their state and how many sessions they keep"},
     {.name = "reload",
-     .help = "serve with the configuration, modules and program now on disk; returns when they "
+     .help = "Serve with the configuration, modules and program now on disk; returns when they "
 	     "serve, or tells every reason why they do not",
      .args = reload_args,
      .flags = PSTN_CHANGES},
     {.name = "stop",
-     .help = "stop the server; sessions end between commands",
+     .help = "Stop the server; sessions end between commands",
      .args = stop_args,
      .flags = PSTN_CHANGES},
     {.name = "reopen-logs",
-     .help = "open log files anew by name, after they were rotated away",
+     .help = "Open log files anew by name, after they were rotated away",
      .flags = PSTN_CHANGES},
     {.name = NULL},
 };

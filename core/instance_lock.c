@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,10 @@ static int make_dir(const char *path, mode_t mode, char *err, size_t errlen)
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return 0;
 	if (make_path(path, mode) < 0) {
-		snprintf(err, errlen, "%s: cannot make this directory: %s", path, strerror(errno));
+		snprintf(err, errlen,
+			 "%s: cannot make this directory: %s; make it and give it to the user that "
+			 "starts posternd (id %ju)",
+			 path, strerror(errno), (uintmax_t)geteuid());
 		return -1;
 	}
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
@@ -105,7 +109,11 @@ int instance_lock(const struct dirs *d, bool offline, char *err, size_t errlen)
 	}
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0) {
-		snprintf(err, errlen, "%s: cannot open the lock: %s", path, strerror(errno));
+		snprintf(
+		    err, errlen,
+		    "%s: cannot open the lock: %s; the instance's directories have to belong to "
+		    "the user that starts posternd (id %ju)",
+		    path, strerror(errno), (uintmax_t)geteuid());
 	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			say_who(fd, d, offline, err, errlen);

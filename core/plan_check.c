@@ -75,9 +75,9 @@ static void check_user(struct planning *p, const struct conf_node *server)
 	if (node && !node->broken && user && *user && !geteuid() && !getpwnam(user))
 		report_error(
 		    p->reports, node->place,
-		    "server.user: there is no user \"%s\": make it with adduser --system, or "
-		    "name another",
-		    user);
+		    "server.user: there is no user \"%s\": make it with \"adduser --system --group "
+		    "--no-create-home %s\", or name another",
+		    user, user);
 }
 
 void plan_check_server(struct planning *p, struct conf_node *server)

@@ -110,7 +110,7 @@ static const char *version_text(struct arena *arena, uint16_t major, uint16_t mi
 	return arena_printf(arena, "%u.%u", major, minor);
 }
 
-/* Module files that would meet the need: "storage.so, store2.so"; or "" */
+/* Modules in the directory that would meet the need: "storage, store2"; or "" */
 static const char *who_offers(struct planning *p, const struct pstn_need *need)
 {
 	const char *all = "";
@@ -120,8 +120,9 @@ static const char *who_offers(struct planning *p, const struct pstn_need *need)
 		if (f->manifest && plan_find_offer(manifest_module(f->manifest), need->name,
 						   need->major, need->minor) >= 0) {
 			const char *slash = strrchr(f->path, '/');
-			all = arena_printf(p->arena, "%s%s%s", all, *all ? ", " : "",
-					   slash ? slash + 1 : f->path);
+			const char *name = slash ? slash + 1 : f->path;
+			all = arena_printf(p->arena, "%s%s%.*s", all, *all ? ", " : "",
+					   (int)strcspn(name, "."), name);
 		}
 	return all;
 }

@@ -217,8 +217,9 @@ static void report_refusal(struct supervisor *sv, const struct child *c, const c
 	char *trouble;
 
 	if (c->errors.n)
-		supervisor_log(sv, PSTN_ERROR, "reload", "%s: %u errors", what,
-			       c->errors.n + c->errors.omitted);
+		supervisor_log(sv, PSTN_ERROR, "reload", "%s: %u error%s", what,
+			       c->errors.n + c->errors.omitted,
+			       c->errors.n + c->errors.omitted == 1 ? "" : "s");
 	else
 		supervisor_log(sv, PSTN_ERROR, "reload", "%s: %s", what, text);
 	if (asprintf(&trouble, "%s: %s", what, text) >= 0) {

@@ -50,23 +50,23 @@ static const struct pstn_arg list_args[] = {
 static const struct pstn_arg no_args[] = {{0}};
 
 static const struct pstn_command rows[] = {
-    {"account add", "Make an account, and its domain if that is new.", add_args, PSTN_CHANGES, 0,
+    {"account add", "Make an account, and its domain if that is new", add_args, PSTN_CHANGES, 0,
      account_add},
-    {"account passwd", "Give an account a new password.", passwd_args, PSTN_CHANGES, 0,
+    {"account passwd", "Give an account a new password", passwd_args, PSTN_CHANGES, 0,
      account_passwd},
-    {"account set", "Switch an account or its services on or off, limit its sessions.", set_args,
+    {"account set", "Switch an account or its services on or off, limit its sessions", set_args,
      PSTN_CHANGES, 0, account_set},
-    {"account remove", "Remove an account. Its stored mail is not touched.", account_args,
+    {"account remove", "Remove an account; its stored mail is not touched", account_args,
      PSTN_CHANGES, 0, account_remove},
-    {"account list", "List accounts.", list_args, 0, 0, account_list},
-    {"account show", "Show all that is known of an account but its password.", account_args, 0, 0,
+    {"account list", "List accounts", list_args, 0, 0, account_list},
+    {"account show", "Show all that is known of an account but its password", account_args, 0, 0,
      account_show},
-    {"account check", "Read every account and tell the first that is damaged.", no_args, 0, 0,
+    {"account check", "Read every account and tell the first that is damaged", no_args, 0, 0,
      account_check},
-    {"domain add", "Make a domain.", domain_args, PSTN_CHANGES, 0, domain_add},
-    {"domain remove", "Remove a domain that has no accounts.", domain_args, PSTN_CHANGES, 0,
+    {"domain add", "Make a domain", domain_args, PSTN_CHANGES, 0, domain_add},
+    {"domain remove", "Remove a domain that has no accounts", domain_args, PSTN_CHANGES, 0,
      domain_remove},
-    {"domain list", "List domains and how many accounts each has.", no_args, 0, 0, domain_list},
+    {"domain list", "List domains and how many accounts each has", no_args, 0, 0, domain_list},
     {0},
 };
 

@@ -117,8 +117,8 @@ static void log_levels(void *inst, struct pstn_call *call)
 }
 
 static const struct pstn_command rows[] = {
-    {"log levels", "Show which level is logged of which service.", no_args, 0, 0, log_levels},
-    {"log level", "Log more or less of a service, for a while.", level_args, PSTN_CHANGES, 0,
+    {"log levels", "Show which level is logged of which service", no_args, 0, 0, log_levels},
+    {"log level", "Log more or less of a service, for a while", level_args, PSTN_CHANGES, 0,
      log_level},
     {0},
 };

@@ -16,6 +16,8 @@ def test_accounts_and_mail_without_a_server():
         offline(postern, "mailbox", "deliver", USER, input="Subject: one\r\n\r\nbody\r\n")
         eq(offline(postern, "nonsense", fails=True).returncode, 2)
         check(offline(postern, "account", "add", USER, input="x\n", fails=True).returncode == 1)
+        said = offline(postern, "status", fails=True).stderr
+        check("status needs the running server" in said, said)
         postern.start()
         with postern.pop3() as pop:
             pop.login(USER, PASSWORD)

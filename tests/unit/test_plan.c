@@ -294,7 +294,7 @@ static void test_needs(void)
 
 	CU_ASSERT_FALSE(rig_judge("modules:\n  unmet_need:\n"));
 	CU_ASSERT_TRUE(rig_said_at(2, "unmet_need needs the interface test.store 1.0"));
-	CU_ASSERT_TRUE(rig_said("add one of these under modules: provider.so"));
+	CU_ASSERT_TRUE(rig_said("add one of these under modules: provider"));
 	CU_ASSERT_FALSE(rig_judge("modules:\n  provider:\n  later_need:\n"));
 	CU_ASSERT_TRUE(rig_said_at(3, "test.store 2.0"));
 	CU_ASSERT_TRUE(rig_said("provider offers version 1.1 only"));
