@@ -22,6 +22,7 @@
 
 #include "base64.h"
 #include "host.h"
+#include "json_text.h"
 
 #define PROGRESS_EVERY 200   /* ms */
 #define BYTES_PIECE    24576 /* octets of raw output a line; a multiple of 3 */
@@ -70,7 +71,7 @@ static void send_json(struct pstn_call *c, json_t *value)
 void call_answer(struct pstn_call *c)
 {
 	if (c->failure) {
-		send_json(c, json_pack("{s:b, s:s}", "ok", 0, "error", c->failure));
+		send_json(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(c->failure)));
 	} else if (c->misbuilt) {
 		send_json(c, json_pack("{s:b, s:s}", "ok", 0, "error",
 				       "the answer could not be built; the log of the server may "
@@ -167,26 +168,9 @@ static void call_close(struct pstn_call *c)
 		c->misbuilt = true;
 }
 
-/* JSON is UTF-8; what mail brings is not always. Octets that are not are shown as '?'. */
-static json_t *text_value(const char *value)
-{
-	json_t *text = json_string(value);
-	char *copy;
-
-	if (text || !value)
-		return text ? text : json_null();
-	copy = strdup(value);
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	text = copy ? json_string(copy) : NULL;
-	free(copy);
-	return text;
-}
-
 static void call_text(struct pstn_call *c, const char *key, const char *value)
 {
-	place_value(c, key, text_value(value));
+	place_value(c, key, json_text(value));
 }
 
 static void call_integer(struct pstn_call *c, const char *key, int64_t value)

@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 
+#include "json_text.h"
 #include "supervisor.h"
 
 /* ---- the socket -------------------------------------------------------------------------------- */
@@ -208,13 +209,13 @@ static void say(struct client *c, json_t *answer, bool ended)
 void client_note(struct supervisor *sv, struct client *c, const char *text)
 {
 	(void)sv;
-	say(c, json_pack("{s:s}", "note", text), false);
+	say(c, json_pack("{s:o}", "note", json_text(text)), false);
 }
 
 void client_error(struct supervisor *sv, struct client *c, const char *text)
 {
 	(void)sv;
-	say(c, json_pack("{s:b, s:s}", "ok", 0, "error", text), true);
+	say(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(text)), true);
 }
 
 void client_ok(struct supervisor *sv, struct client *c, json_t *result)
@@ -304,7 +305,9 @@ static bool is_ours(const struct supervisor *sv, const struct control_request *r
 	/* A candidate reads the file with the rights that a reload would have. */
 	if (strcmp(r->command, "config check") == 0 && r->nfiles == 0 && r->generation == 0)
 		return sv->options->mode != MODE_SINGLE;
-	return (!sv->current || sv->current->link < 0) && strcmp(r->command, "help") == 0;
+	if (strcmp(r->command, "help") != 0)
+		return false;
+	return !sv->current || sv->current->link < 0 || control_request_arg(r, CONTROL_HELP_OWN);
 }
 
 /* For the moment between two workers: a delivery that comes then is not to fail. When starting fails

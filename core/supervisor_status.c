@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "json_text.h"
 #include "supervisor.h"
 
 static const char *state_name(const struct supervisor *sv, const struct child *c)
@@ -33,7 +34,7 @@ static json_t *strings(const struct lines *l)
 	json_t *array = json_array();
 
 	for (unsigned i = 0; array && i < l->n; i++)
-		json_array_append_new(array, json_string(l->v[i]));
+		json_array_append_new(array, json_text(l->v[i]));
 	return array;
 }
 
@@ -42,7 +43,7 @@ static json_t *addresses(const struct supervisor *sv)
 	json_t *array = json_array();
 
 	for (const struct listener *l = sv->listeners; array && l; l = l->next)
-		json_array_append_new(array, json_string(l->address));
+		json_array_append_new(array, json_text(l->address));
 	return array;
 }
 
@@ -67,7 +68,7 @@ json_t *supervisor_status(const struct supervisor *sv)
 		sessions += c->sessions;
 	json_object_set_new(o, "status", json_string(health(sv)));
 	if (sv->trouble)
-		json_object_set_new(o, "trouble", json_string(sv->trouble));
+		json_object_set_new(o, "trouble", json_text(sv->trouble));
 	json_object_set_new(o, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(o, "pid", json_integer(getpid()));
 	json_object_set_new(o, "uptime_seconds", seconds_since(sv->started));
@@ -75,8 +76,8 @@ json_t *supervisor_status(const struct supervisor *sv)
 		json_object_set_new(o, "generation", json_integer(sv->current->generation));
 		json_object_set_new(o, "worker_pid",
 				    json_integer(sv->current->pid ? sv->current->pid : getpid()));
-		json_object_set_new(o, "worker_version", json_string(sv->current->version));
-		json_object_set_new(o, "sandbox", json_string(sv->current->sandbox));
+		json_object_set_new(o, "worker_version", json_text(sv->current->version));
+		json_object_set_new(o, "sandbox", json_text(sv->current->sandbox));
 	}
 	json_object_set_new(o, "generations", json_integer(n));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions));
@@ -84,9 +85,9 @@ json_t *supervisor_status(const struct supervisor *sv)
 	json_object_set_new(o, "listeners", addresses(sv));
 	if (sv->current)
 		json_object_set_new(o, "modules", strings(&sv->current->modules));
-	json_object_set_new(o, "configuration", json_string(sv->dirs.config_file));
-	json_object_set_new(o, "state", json_string(sv->dirs.state));
-	json_object_set_new(o, "log", json_string(sv->dirs.log));
+	json_object_set_new(o, "configuration", json_text(sv->dirs.config_file));
+	json_object_set_new(o, "state", json_text(sv->dirs.state));
+	json_object_set_new(o, "log", json_text(sv->dirs.log));
 	return o;
 }
 
@@ -103,9 +104,9 @@ static json_t *row(const struct supervisor *sv, const struct child *c)
 	json_object_set_new(o, "age_seconds", seconds_since(c->started));
 	json_object_set_new(o, "ready_ms",
 			    json_integer(c->serving ? (json_int_t)(c->serving - c->started) : 0));
-	json_object_set_new(o, "version", json_string(c->version));
+	json_object_set_new(o, "version", json_text(c->version));
 	json_object_set_new(o, "note",
-			    json_string(c == sv->current && sv->trouble ? sv->trouble : ""));
+			    json_text(c == sv->current && sv->trouble ? sv->trouble : ""));
 	return o;
 }
 

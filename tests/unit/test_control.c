@@ -216,6 +216,9 @@ static void answers(void)
 	expect_answer(c, peer,
 		      "{\"ok\":false,\"error\":\"mailbox a@b is full; raise its quota\"}\n");
 	c = new_call(&peer);
+	call_ops.fail(c, "there is no command \"%.3s\"", "ab\u00e4");
+	expect_answer(c, peer, "{\"ok\":false,\"error\":\"there is no command \\\"ab?\\\"\"}\n");
+	c = new_call(&peer);
 	call_ops.progress(c, 1, 2, "messages");
 	call_ops.bytes(c, "foobar", 6);
 	expect_answer(c, peer,
