@@ -90,16 +90,17 @@ static const struct pstn_commands check_rows = {
 
 static void help(struct supervisor *sv, struct client *c, const struct control_request *r)
 {
+	bool all = control_request_arg(r, CONTROL_HELP_OWN) == NULL;
 	json_t *rows = json_array();
 
-	(void)r;
-	client_note(sv, c,
-		    "no worker serves at the moment (posternctl status tells why): the commands of "
-		    "modules are missing");
-	if (rows) {
+	if (all)
+		client_note(sv, c,
+			    "no worker serves at the moment (posternctl status tells why): the "
+			    "commands of modules are missing");
+	if (rows)
 		control_rows_json(rows, &supervisor_rows);
+	if (rows && all)
 		control_rows_json(rows, &check_rows);
-	}
 	client_ok(sv, c, rows);
 }
 

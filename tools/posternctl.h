@@ -52,6 +52,7 @@ json_t *ctl_request(const struct ctl *, const struct ctl_request *, bool *raw);
 
 /* ---- posternctl_table.c ---- */
 
+/* Fetches the table in which the words are found, if they are in any. */
 bool ctl_learn(struct ctl *);
 /* The command with the longest name that the words begin with; *used: how many words. */
 const json_t *ctl_find(const struct ctl *, int *used);

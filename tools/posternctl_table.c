@@ -27,16 +27,37 @@ bool ctl_is_kind(const json_t *arg, const char *kind)
 	return strcmp(ctl_string(arg, "kind"), kind) == 0;
 }
 
-bool ctl_learn(struct ctl *ctl)
+static bool ask_table(struct ctl *ctl, const char *which)
 {
+	struct ctl_request request = {.command = "help"};
 	bool raw = false;
 
-	ctl->table = ctl_request(ctl, &(struct ctl_request){.command = "help"}, &raw);
+	if (which)
+		request.args = json_pack("{s:b}", which, 1);
+	json_decref(ctl->table);
+	ctl->table = ctl_request(ctl, &request, &raw);
+	json_decref(request.args);
 	if (ctl->table && !json_is_array(ctl->table)) {
 		ctl_error("the server's table of commands is not understood");
 		return false;
 	}
 	return ctl->table;
+}
+
+/* The supervisor's commands take no words but switches; a module's may begin as they do. */
+static bool is_found(const struct ctl *ctl)
+{
+	int used;
+
+	return ctl_find(ctl, &used) && (used == ctl->nwords || ctl->words[used][0] == '-');
+}
+
+bool ctl_learn(struct ctl *ctl)
+{
+	/* What the supervisor does itself has to work when no worker answers. */
+	if (!ctl->offline && !ctl->help && !ask_table(ctl, CONTROL_HELP_OWN))
+		return false;
+	return (ctl->table && is_found(ctl)) || ask_table(ctl, NULL);
 }
 
 /* How many of the words a command's name is; 0: they do not begin with it. */

@@ -17,7 +17,8 @@
  * "each_generation","changes"}; kind is one of the CONTROL_KIND_ words.
  *
  * Commands of the supervisor itself (it runs no module code): status, generations, reload, stop,
- * reopen-logs. All others go to the current worker; so does "help", which joins both tables.
+ * reopen-logs. All others go to the current worker; so does "help", which joins both tables. With
+ * the argument "own" it is answered by the supervisor, with its own table alone.
  * The server checks the peer's credentials: root, the supervisor's own user, or a member of the
  * configured group.
  *
@@ -27,17 +28,18 @@
 #ifndef POSTERN_CONTROL_H
 #define POSTERN_CONTROL_H
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION     1
 #define CONTROL_SOCKET_NAME "control.sock" /* in the run directory */
 #define CONTROL_REQUEST_MAX 65536          /* octets of a request line */
-#define CONTROL_FILES_MAX 4
+#define CONTROL_FILES_MAX   4
+#define CONTROL_HELP_OWN    "own"
 
-#define CONTROL_KIND_TEXT "text"
+#define CONTROL_KIND_TEXT   "text"
 #define CONTROL_KIND_NUMBER "number"
-#define CONTROL_KIND_FILE "file"
+#define CONTROL_KIND_FILE   "file"
 #define CONTROL_KIND_OPTION "option"
 #define CONTROL_KIND_SWITCH "switch"
 #define CONTROL_KIND_SECRET "secret"
-#define CONTROL_KIND_INPUT "input"
+#define CONTROL_KIND_INPUT  "input"
 
 #endif

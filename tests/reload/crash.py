@@ -130,6 +130,22 @@ def test_wedged_worker():
 test_wedged_worker.limit = 60
 
 
+def test_supervisor_answers_without_its_worker():
+    """A worker that reads nothing: how things stand is told all the same, and it is replaced."""
+    with PhaseServer(server={"probation": "0", "watchdog": "1h"}) as postern:
+        postern.start()
+        worker = postern.current()["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            check("serving" in postern.ctl("status", seconds=5), "status")
+            postern.reload(seconds=15)
+            eq(postern.current()["generation"], 2, "generation")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        wait_until(lambda: len(postern.generations()) == 1, 10, "the end of the stopped worker")
+        eq(postern.who(), "one", "greeting")
+
+
 def test_stopped_supervisor_is_no_reason_to_stop_serving():
     with PhaseServer(server={"watchdog": "1s"}) as postern:
         postern.start()
