@@ -209,7 +209,7 @@ void control_farewell(struct supervisor *);
 void control_set_group(struct supervisor *, const struct child *);
 void control_accept(struct supervisor *);
 void client_event(struct supervisor *, struct client *, bool readable);
-void clients_took(struct supervisor *, uint64_t ticket);
+void clients_took(struct supervisor *, const struct child *worker, uint64_t ticket);
 /* That worker is gone: requests that it had not taken go elsewhere. */
 void clients_take_back(struct supervisor *, unsigned generation);
 void clients_timers(struct supervisor *);

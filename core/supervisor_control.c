@@ -290,6 +290,7 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 		return;
 	}
 	c->state = CLIENT_HANDED;
+	c->deadline = supervisor_now() + CLIENT_TIMEOUT;
 	c->generation = worker->generation;
 	c->ticket = sv->last_ticket;
 }
@@ -375,11 +376,12 @@ void client_event(struct supervisor *sv, struct client *c, bool readable)
 		flush(c);
 }
 
-void clients_took(struct supervisor *sv, uint64_t ticket)
+void clients_took(struct supervisor *sv, const struct child *worker, uint64_t ticket)
 {
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &sv->clients[i];
-		if (c->fd >= 0 && c->state == CLIENT_HANDED && c->ticket == ticket)
+		if (c->fd >= 0 && c->state == CLIENT_HANDED && c->ticket == ticket &&
+		    c->generation == worker->generation)
 			drop(c);
 	}
 }

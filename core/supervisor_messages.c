@@ -128,8 +128,7 @@ static void on_drained(struct supervisor *sv, struct child *c, struct link_messa
 
 static void on_took(struct supervisor *sv, struct child *c, struct link_message *m)
 {
-	(void)c;
-	clients_took(sv, link_get_number(m));
+	clients_took(sv, c, link_get_number(m));
 }
 
 static void on_beat(struct supervisor *sv, struct child *c, struct link_message *m)

@@ -10,16 +10,20 @@
 #include "lines.h"
 #include "options.h"
 #include "port_holder.h"
+#include "sandbox.h"
 
 #include <CUnit/Basic.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGS_MAX 6
@@ -321,6 +325,37 @@ static void pid_file(void)
 	forget(&d, base);
 }
 
+/* In the forked process: 0 as it has to be, 1 not, 2 no seccomp here. */
+static int try_forbidden(void)
+{
+	struct reports *r = reports_new();
+	struct plan plan = {0};
+	char layers[64];
+	int fd = open("/dev/null", O_RDWR);
+
+	sandbox_enter(&plan, layers, sizeof(layers), r);
+	reports_free(&r);
+	if (!strstr(layers, "seccomp"))
+		return 2;
+	for (size_t i = 0; i < 2; i++) {
+		unsigned long request = i ? TIOCLINUX : TIOCSTI;
+		if (ioctl(fd, request, "x") == 0 || errno != EPERM)
+			return 1;
+	}
+	return fork() < 0 && errno == EPERM ? 0 : 1;
+}
+
+static void sandbox(void)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0)
+		_exit(try_forbidden());
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {{"good options", good_options},
@@ -333,6 +368,7 @@ int main(void)
 			       {"unix sockets", unix_sockets},
 			       {"lock", lock},
 			       {"pid file", pid_file},
+			       {"sandbox", sandbox},
 			       CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {{"process", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
