@@ -8,6 +8,7 @@
 #include "bytes.h"
 #include "group.h"
 #include "home.h"
+#include "missing.h"
 #include "recover.h"
 
 #include <errno.h>
@@ -286,6 +287,8 @@ static int open_parts(struct store *st, bool first, char *err, size_t n)
 	}
 	if (first && recover(st, err, n) != 0)
 		return -1;
+	if (first)
+		missing_tell(st);
 	rc = checkpoint_take(&st->checkpoint, &st->index);
 	if (rc == 0 && !first)
 		rc = recover_litter(st);

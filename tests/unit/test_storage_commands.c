@@ -183,6 +183,27 @@ static void import_tells_what_it_cannot_read(void)
 	rig_end(&r);
 }
 
+/* Mail whose file is gone is told at the start, not when somebody asks for it. */
+static void lost_segment_is_told(void)
+{
+	struct rig r;
+	char name[600];
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	write_text("one", "Subject: a\n\nx\n", 1);
+	CU_ASSERT_TRUE(says(import(&r, "one", NULL), "imported", 1));
+	rig_close(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_FALSE(fake_log_contains("segment-missing"));
+	rig_close(&r);
+	snprintf(name, sizeof(name), "%s/segments/00000001.seg", r.path);
+	CU_ASSERT_EQUAL(truncate(name, 100), 0);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_TRUE(fake_log_contains("segment-missing"));
+	rig_end(&r);
+}
+
 #define MANY 1500
 
 static void make_many(void)
@@ -348,6 +369,7 @@ static const struct suite_case cases[] = {
     {"a Maildir, flags and order", imports_maildir},
     {"a directory of messages", imports_files},
     {"what an import cannot read", import_tells_what_it_cannot_read},
+    {"a lost segment", lost_segment_is_told},
     {"an import killed in the middle", import_survives_kill},
     {"deliver, show, fetch, list", delivers_and_fetches},
     {"what cannot be done is said clearly", refuses_clearly},
