@@ -69,14 +69,30 @@ int privileges_group(const char *name, gid_t *gid, struct reports *r)
 }
 
 /* The top directory only: what lies inside is somebody's decision. */
+/*
+ * Gives a directory to the user. Who owns the directory above could put a link to another one in
+ * its place, so a link is followed only to what is the user's already.
+ */
 static int give(const char *path, const struct identity *id, struct reports *r)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool link = fd < 0 && (errno == ELOOP || errno == ENOTDIR);
 	struct stat st;
 	int status = -1;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 &&
-	    (st.st_uid == id->uid || fchown(fd, id->uid, id->gid) == 0))
+	if (link)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		report_error(r, nowhere, "%s: cannot be given to %s: %s", path, id->user,
+			     strerror(errno));
+	else if (st.st_uid == id->uid)
+		status = 0;
+	else if (link)
+		report_error(r, nowhere,
+			     "%s is a symbolic link to a directory of another user: run chown "
+			     "%s on what it leads to",
+			     path, id->user);
+	else if (fchown(fd, id->uid, id->gid) == 0)
 		status = 0;
 	else
 		report_error(r, nowhere, "%s: cannot be given to %s: %s", path, id->user,

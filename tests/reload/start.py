@@ -216,6 +216,20 @@ def test_unreachable_directory():
         check(f"user {DEFAULT_USER} cannot get there" in result.stderr, result.stderr)
 
 
+def test_linked_state_is_not_given_away():
+    """Root gives a directory to the user, but not what a link in its place leads to."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    with PhaseServer() as postern:
+        elsewhere = postern.scratch / "elsewhere"
+        elsewhere.mkdir()
+        (postern.directory / "state").symlink_to(elsewhere)
+        result = run(command(postern, "--foreground"))
+        eq(result.returncode, 1, "exit status")
+        check("is a symbolic link to a directory of another user" in result.stderr, result.stderr)
+        eq(elsewhere.stat().st_uid, 0, "owner of what the link leads to")
+
+
 def status_fields(pid):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
