@@ -1,14 +1,12 @@
 /*
  * apply.c - what a record does to the index.
  */
-#include "apply.h"
-
+#include "apply_parts.h"
 #include "bytes.h"
 #include "store.h"
 
 #include <postern/maildrop.h>
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- the transaction and the rows it keeps at hand ---- */
@@ -78,8 +76,8 @@ int apply_folder(struct apply *a, uint64_t account, uint32_t folder, struct fold
 }
 
 /* A folder that has no row yet takes its place at hand; the row is put with the others. */
-static int new_folder(struct apply *a, uint64_t account, uint32_t folder,
-		      const struct folder_row *row)
+int apply_new_folder(struct apply *a, uint64_t account, uint32_t folder,
+		     const struct folder_row *row)
 {
 	int rc = put_folder(a);
 
@@ -123,8 +121,8 @@ int apply_segment(struct apply *a, uint32_t id, struct segment_row **out)
 
 /* ---- single rows ---- */
 
-static int put_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n,
-		   const void *row, size_t length)
+int apply_put_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n, const void *row,
+		  size_t length)
 {
 	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
 	MDB_val v = {.mv_size = length, .mv_data = (void *)(uintptr_t)row};
@@ -133,7 +131,7 @@ static int put_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_
 }
 
 /* Deletes what may not be there. */
-static int drop_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n)
+int apply_drop_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n)
 {
 	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
 	int rc = mdb_del(a->txn, dbi, &k, NULL);
@@ -147,7 +145,7 @@ static int put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY
 	unsigned char bytes[ROW_MESSAGE_MAX];
 	size_t n = message_row_put(row, key, bytes);
 
-	return put_row(a, dbi, key, KEY_MESSAGE, bytes, n);
+	return apply_put_row(a, dbi, key, KEY_MESSAGE, bytes, n);
 }
 
 static int put_change(struct apply *a, uint64_t account, uint32_t folder, uint64_t change,
@@ -157,7 +155,7 @@ static int put_change(struct apply *a, uint64_t account, uint32_t folder, uint64
 
 	key_change(key, account, folder, change, uid);
 	change_row_put(&row, key, bytes);
-	return put_row(a, a->index->changes, key, sizeof(key), bytes, sizeof(bytes));
+	return apply_put_row(a, a->index->changes, key, sizeof(key), bytes, sizeof(bytes));
 }
 
 static int put_uidl(struct apply *a, uint64_t account, uint32_t folder, uint32_t uid,
@@ -166,14 +164,15 @@ static int put_uidl(struct apply *a, uint64_t account, uint32_t folder, uint32_t
 	unsigned char key[KEY_UIDL_MAX], bytes[4];
 
 	put32(bytes, uid);
-	return put_row(a, a->index->uidls, key, key_uidl(key, account, folder, uidl), bytes, 4);
+	return apply_put_row(a, a->index->uidls, key, key_uidl(key, account, folder, uidl), bytes,
+			     4);
 }
 
 static int drop_uidl(struct apply *a, uint64_t account, uint32_t folder, const char *uidl)
 {
 	unsigned char key[KEY_UIDL_MAX];
 
-	return drop_row(a, a->index->uidls, key, key_uidl(key, account, folder, uidl));
+	return apply_drop_row(a, a->index->uidls, key, key_uidl(key, account, folder, uidl));
 }
 
 /* ---- messages ---- */
@@ -205,7 +204,7 @@ static void row_of(struct message_row *row, const struct record *r, uint32_t seg
 	memcpy(row->uidl, r->uidl, sizeof(row->uidl));
 }
 
-static void advance(struct folder_row *f, const struct record *r)
+void apply_advance(struct folder_row *f, const struct record *r)
 {
 	if (r->change > f->change)
 		f->change = r->change;
@@ -276,7 +275,7 @@ int apply_message(struct apply *a, const struct record *r, uint32_t segment, uin
 		a->state.serial = row.serial;
 	if (r->uid >= f->uidnext)
 		f->uidnext = r->uid + 1;
-	advance(f, r);
+	apply_advance(f, r);
 	if (row.expunged_change) {
 		s->dead += record_length(r);
 		rc = enter_tombstone(a, r, key, &row, f);
@@ -288,12 +287,12 @@ int apply_message(struct apply *a, const struct record *r, uint32_t segment, uin
 		unsigned char import[KEY_IMPORT];
 
 		key_import(import, r->account, r->import_key);
-		rc = put_row(a, a->index->imports, import, sizeof(import), "", 0);
+		rc = apply_put_row(a, a->index->imports, import, sizeof(import), "", 0);
 	}
 	return rc;
 }
 
-static uint64_t row_length(const struct message_row *row)
+uint64_t apply_row_length(const struct message_row *row)
 {
 	struct record r = {.type = RECORD_MESSAGE, .body_length = row->octets, .count = row->dots};
 
@@ -309,7 +308,7 @@ static int bury(struct apply *a, const struct record *r, uint32_t uid, struct me
 	unsigned char key[KEY_MESSAGE];
 	struct segment_row *s;
 	struct folder_row *f = &a->folder;
-	uint64_t length = row_length(row);
+	uint64_t length = apply_row_length(row);
 	int rc = apply_segment(a, row->segment, &s);
 
 	if (rc != 0)
@@ -324,7 +323,7 @@ static int bury(struct apply *a, const struct record *r, uint32_t uid, struct me
 	row->expunged_change = r->change;
 	row->expunged_at = r->time;
 	key_message(key, r->account, r->folder, uid);
-	rc = drop_row(a, a->index->messages, key, sizeof(key));
+	rc = apply_drop_row(a, a->index->messages, key, sizeof(key));
 	if (rc == 0 && !row->serial)
 		rc = drop_uidl(a, r->account, r->folder, row->uidl);
 	return rc == 0 ? put_message(a, a->index->tombstones, key, row) : rc;
@@ -367,7 +366,7 @@ int apply_expunge(struct apply *a, const struct record *r, const struct uid_rang
 		rc = expunge_range(a, r, ranges[i]);
 	if (rc != 0 || f->messages == before)
 		return rc;
-	advance(f, r);
+	apply_advance(f, r);
 	if (r->change > f->expunge_change)
 		f->expunge_change = r->change;
 	return 0;
@@ -408,156 +407,6 @@ int apply_flags(struct apply *a, const struct record *r, const struct flag_entry
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = set_flags(a, r, &entries[i]);
-	advance(f, r);
-	return rc;
-}
-
-/* ---- folders and accounts ---- */
-
-int apply_account(struct apply *a, uint64_t account, const char *name)
-{
-	struct account_row row;
-	int rc = index_account(a->index, a->txn, account, &row);
-
-	if (rc == MDB_NOTFOUND)
-		row = (struct account_row){.next_folder = FOLDER_INBOX + 1};
-	else if (rc != 0)
-		return rc;
-	snprintf(row.name, sizeof(row.name), "%s", name);
-	return index_put_account(a->index, a->txn, account, &row);
-}
-
-static int put_name(struct apply *a, uint64_t account, const char *name, uint32_t folder)
-{
-	unsigned char key[KEY_NAME_MAX], bytes[4];
-
-	put32(bytes, folder);
-	return put_row(a, a->index->names, key, key_name(key, account, name), bytes, 4);
-}
-
-static int drop_name(struct apply *a, uint64_t account, const char *name)
-{
-	unsigned char key[KEY_NAME_MAX];
-
-	return drop_row(a, a->index->names, key, key_name(key, account, name));
-}
-
-/* The account's row keeps the next folder's id and the last uidvalidity: neither is used twice. */
-static int count_folder(struct apply *a, uint64_t account, uint32_t folder, uint32_t uidvalidity)
-{
-	struct account_row row;
-	int rc = index_account(a->index, a->txn, account, &row);
-
-	if (rc == MDB_NOTFOUND)
-		row = (struct account_row){.next_folder = FOLDER_INBOX + 1};
-	else if (rc != 0)
-		return rc;
-	if (folder >= row.next_folder)
-		row.next_folder = folder + 1;
-	if (uidvalidity > row.last_uidvalidity)
-		row.last_uidvalidity = uidvalidity;
-	return index_put_account(a->index, a->txn, account, &row);
-}
-
-int apply_folder_state(struct apply *a, const struct record *r, const struct folder_row *said)
-{
-	struct folder_row *f;
-	int rc = apply_folder(a, r->account, r->folder, &f);
-
-	if (rc == MDB_NOTFOUND) {
-		rc = new_folder(a, r->account, r->folder, said);
-		f = &a->folder;
-	} else if (rc == 0) {
-		if (r->change < f->change)
-			return 0;
-		rc = drop_name(a, r->account, f->name);
-		if (said->uidnext > f->uidnext)
-			f->uidnext = said->uidnext;
-		f->uidvalidity = said->uidvalidity;
-		f->flags = said->flags;
-		memcpy(f->name, said->name, sizeof(f->name));
-	}
-	if (rc == 0)
-		rc = count_folder(a, r->account, r->folder, said->uidvalidity);
-	advance(f, r);
-	if (rc == 0 && r->folder != FOLDER_INBOX && !(said->flags & FOLDER_DELETED))
-		rc = put_name(a, r->account, said->name, r->folder);
-	return rc;
-}
-
-int apply_keyword(struct apply *a, const struct record *r, const char *name)
-{
-	unsigned char key[KEY_MESSAGE];
-
-	key_message(key, r->account, r->folder, r->uid);
-	return put_row(a, a->index->keywords, key, sizeof(key), name, strlen(name));
-}
-
-/* Deletes all rows of a table whose keys begin with the account. */
-static int drop_account_rows(struct apply *a, MDB_dbi dbi, uint64_t account)
-{
-	unsigned char prefix[KEY_ACCOUNT];
-	MDB_val k = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(a->txn, dbi, &c);
-
-	if (rc != 0)
-		return rc;
-	key_account(prefix, account);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	while (rc == 0 && k.mv_size >= KEY_ACCOUNT && memcmp(k.mv_data, prefix, KEY_ACCOUNT) == 0) {
-		rc = mdb_cursor_del(c, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-/* Octets of the account's live messages become dead before their rows go. */
-static int kill_messages(struct apply *a, uint64_t account)
-{
-	unsigned char prefix[KEY_ACCOUNT];
-	MDB_val k = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(a->txn, a->index->messages, &c);
-
-	if (rc != 0)
-		return rc;
-	key_account(prefix, account);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	while (rc == 0 && k.mv_size == KEY_MESSAGE && memcmp(k.mv_data, prefix, KEY_ACCOUNT) == 0) {
-		struct message_row row;
-		struct segment_row *s;
-		uint64_t length;
-
-		if (!message_row_get(&row, k.mv_data, a->index->tag, v.mv_data, v.mv_size)) {
-			rc = MDB_CORRUPTED;
-			break;
-		}
-		rc = apply_segment(a, row.segment, &s);
-		if (rc != 0)
-			break;
-		length = row_length(&row);
-		s->live -= length < s->live ? length : s->live;
-		s->dead += length;
-		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-int apply_account_removed(struct apply *a, uint64_t account)
-{
-	struct index *ix = a->index;
-	const MDB_dbi tables[] = {ix->accounts, ix->folders,    ix->names,
-				  ix->messages, ix->tombstones, ix->changes,
-				  ix->uidls,    ix->imports,    ix->keywords};
-	int rc = kill_messages(a, account);
-
-	if (a->account == account)
-		a->account = 0;
-	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(*tables); i++)
-		rc = drop_account_rows(a, tables[i], account);
+	apply_advance(f, r);
 	return rc;
 }

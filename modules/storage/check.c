@@ -9,8 +9,6 @@
 #include "store.h"
 #include "view.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 

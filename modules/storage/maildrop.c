@@ -5,22 +5,11 @@
  * on a job thread if it says VIEW_COLD. Results go to the caller's memory on the reactor only,
  * because that memory is gone when the session is.
  */
-#include "maildrop.h"
-
-#include "commit.h"
 #include "fetch.h"
+#include "maildrop_parts.h"
 #include "store.h"
-#include "view.h"
 
-#include <stdatomic.h>
 #include <string.h>
-
-struct pstn_maildrop {
-	struct view view;
-	struct pstn_session *session;
-	atomic_uint refs; /* the session's, and one of each job under way */
-	bool mapped;      /* the map from numbers to uids is made and will not change */
-};
 
 struct call {
 	struct pstn_maildrop *drop;
@@ -52,7 +41,7 @@ struct call {
 
 /* ---- calls ---- */
 
-static void drop_release(struct pstn_maildrop *d)
+void maildrop_release(struct pstn_maildrop *d)
 {
 	if (atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
@@ -64,7 +53,7 @@ static void call_end(struct call *c)
 {
 	struct store *st = c->drop->view.store;
 
-	drop_release(c->drop);
+	maildrop_release(c->drop);
 	store_free(st, c);
 }
 
@@ -170,7 +159,7 @@ static int drop_open(void *inst, struct pstn_session *s, const struct pstn_accou
 	memcpy(c.open.folder, folder, n + 1);
 	status = call_go(&c);
 	/* The caller's reference is the one that open_give() took. */
-	drop_release(c.drop);
+	maildrop_release(c.drop);
 	return status;
 }
 
@@ -352,130 +341,9 @@ static void drop_flag(struct pstn_maildrop *d, uint32_t number, uint32_t add, ui
 		commit_flag(v->store, v->account, v->folder, f);
 }
 
-/* ---- expunge ---- */
-
-struct removal {
-	struct pstn_maildrop *drop;
-	struct pending pending;
-	struct uid_range *ranges;
-	uint32_t *numbers; /* until the map is made */
-	uint32_t n;
-	pstn_done *done;
-	void *arg;
-};
-
-static void removal_end(struct removal *r)
-{
-	struct store *st = r->drop->view.store;
-
-	drop_release(r->drop);
-	store_free(st, r->ranges);
-	store_free(st, r->numbers);
-	store_free(st, r);
-}
-
-static void removal_done(void *arg, int status)
-{
-	struct removal *r = arg;
-	pstn_done *done = r->done;
-	void *done_arg = r->arg;
-	struct store *st = r->drop->view.store;
-
-	if (status == PSTN_OK)
-		st->host->count(st->self, METRIC_EXPUNGED, (int64_t)r->n);
-	removal_end(r);
-	done(done_arg, status);
-}
-
-static void removal_orphan(void *arg)
-{
-	removal_end(arg);
-}
-
-static int removal_prepare(struct removal *r, const uint32_t *numbers)
-{
-	struct view *v = &r->drop->view;
-
-	r->pending =
-	    (struct pending){.kind = PENDING_EXPUNGE, .account = v->account, .folder = v->folder};
-	return view_ranges(v, numbers, r->n, &r->ranges, &r->pending.expunge.count);
-}
-
-/* The whole of it on a job thread: the map had to be made, or there is no session. */
-static int removal_work(void *arg)
-{
-	struct removal *r = arg;
-	struct view *v = &r->drop->view;
-	int status = view_map(v, true);
-
-	if (status == PSTN_OK)
-		status = removal_prepare(r, r->numbers);
-	if (status != PSTN_OK)
-		return status;
-	r->pending.expunge.ranges = r->ranges;
-	commit_wait(v->store, &r->pending);
-	return r->pending.status;
-}
-
-static int removal_by_job(struct removal *r, const uint32_t *numbers)
-{
-	struct store *st = r->drop->view.store;
-
-	r->numbers = store_alloc(st, r->n * sizeof(*numbers));
-	if (!r->numbers)
-		return PSTN_E_NO_MEMORY;
-	memcpy(r->numbers, numbers, r->n * sizeof(*numbers));
-	if (!r->drop->session)
-		return removal_work(r);
-	if (!st->host->job(st->self, r->drop->session, removal_work, removal_done, removal_orphan,
-			   r))
-		return PSTN_E_NO_MEMORY;
-	return PSTN_LATER;
-}
-
-static int removal_by_queue(struct removal *r)
-{
-	struct store *st = r->drop->view.store;
-
-	r->pending.expunge.ranges = r->ranges;
-	r->pending.op = st->host->pend(st->self, r->drop->session, removal_done, removal_orphan, r);
-	if (!r->pending.op)
-		return PSTN_E_NO_MEMORY;
-	commit_submit(st, &r->pending);
-	return PSTN_LATER;
-}
-
-static int drop_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t n,
-			pstn_done *done, void *arg)
-{
-	struct store *st = d->view.store;
-	struct removal *r;
-	int status = VIEW_COLD;
-
-	if (d->mapped || warm_is(st, d->view.account))
-		status = view_map(&d->view, false);
-	if (n == 0)
-		return PSTN_OK;
-	r = store_alloc(st, sizeof(*r));
-	if (!r)
-		return PSTN_E_NO_MEMORY;
-	*r = (struct removal){.drop = d, .n = n, .done = done, .arg = arg};
-	atomic_fetch_add(&d->refs, 1);
-	if (status == VIEW_COLD || !d->session) {
-		status = removal_by_job(r, numbers);
-	} else if (status == PSTN_OK) {
-		status = removal_prepare(r, numbers);
-		if (status == PSTN_OK)
-			status = removal_by_queue(r);
-	}
-	if (status != PSTN_LATER)
-		removal_end(r);
-	return status;
-}
-
 static void drop_close(struct pstn_maildrop *d)
 {
-	drop_release(d);
+	maildrop_release(d);
 }
 
 const struct pstn_maildrops maildrop_table = {
@@ -485,6 +353,6 @@ const struct pstn_maildrops maildrop_table = {
     .list = drop_list,
     .read = drop_read,
     .flag = drop_flag,
-    .expunge = drop_expunge,
+    .expunge = maildrop_expunge,
     .close = drop_close,
 };

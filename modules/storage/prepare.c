@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define RANGES_AT_ONCE ((uint32_t)(RECORD_SMALL_MAX / BODY_RANGE))
 

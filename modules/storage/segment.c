@@ -259,13 +259,26 @@ void segment_discard(struct store *st, struct segment *s)
 	s->fd = -1;
 }
 
+/* Nothing was ever committed in it: the first record's head is not there. */
+static bool is_virgin(int fd)
+{
+	static const unsigned char none[RECORD_HEAD];
+	unsigned char bytes[SEGMENT_HEAD + RECORD_HEAD] = {0};
+	struct segment_head head;
+
+	return pread(fd, bytes, sizeof(bytes), 0) >= SEGMENT_HEAD &&
+	       segment_head_decode(&head, bytes, SEGMENT_HEAD) == RECORD_OK &&
+	       memcmp(bytes + SEGMENT_HEAD, none, sizeof(none)) == 0;
+}
+
 void segment_sweep(struct store *st, const char *name)
 {
+	bool temporary = strncmp(name, SEGMENT_TEMPORARY, strlen(SEGMENT_TEMPORARY)) == 0;
 	int fd = openat(st->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return;
-	if (segment_lock(fd) == 0)
+	if (segment_lock(fd) == 0 && (temporary || is_virgin(fd)))
 		unlinkat(st->segment_dir, name, 0);
 	close(fd);
 }

@@ -48,7 +48,8 @@ void segment_close(struct segment *, bool keep_reserve);
 /* An aborted large message: the file goes. */
 void segment_discard(struct store *, struct segment *);
 
-/* A file that nobody owns and no index knows goes. */
+/* A file that nobody owns and no index knows goes, if nothing was ever committed in it: what cannot
+ * be read is not thrown away. */
 void segment_sweep(struct store *, const char *name);
 /* Try to take the lock of a segment that nobody writes: 0, or PSTN_E_BUSY. */
 int segment_lock(int fd);

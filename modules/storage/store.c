@@ -6,8 +6,8 @@
 
 #include "audit.h"
 #include "bytes.h"
-#include "group.h"
 #include "home.h"
+#include "log.h"
 #include "missing.h"
 #include "recover.h"
 
@@ -315,7 +315,7 @@ static void tell_opened(struct store *st)
 /* A full disk is no reason to hide the mail that is there. */
 static int begin_log(struct store *st, char *err, size_t n)
 {
-	int status = group_log_segment(st);
+	int status = log_ready(st);
 
 	if (status == PSTN_OK)
 		return 0;

@@ -3,9 +3,11 @@
  *
  *	bytes on disk   record.c rows.c body.c wire.c   (pure)
  *	segments        segment.c scan.c files.c
- *	index           index.c apply.c checkpoint.c audit.c
- *	the whole       store.c home.c recover.c commit.c group.c prepare.c batch.c
- *	what it offers  maildrop.c view.c fetch.c delivery.c, commands and imports
+ *	index           index.c apply.c apply_account.c checkpoint.c audit.c
+ *	the whole       store.c home.c, recover.c source.c at the start,
+ *	                commit.c group.c prepare.c batch.c log.c ever after
+ *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
+ *	                delivery.c intake.c dots.c, commands.c tables.c check.c import*.c
  *
  * Order of locks: the queue's mutex is never held while anything else is waited for; the write
  * transaction comes before the log's mutex.

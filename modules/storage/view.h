@@ -48,6 +48,8 @@ int view_recount(struct view *, bool may_block);
 int view_map(struct view *, bool may_block);
 /* 0: no such number. After view_map(). */
 uint32_t view_uid(const struct view *, uint32_t number);
+/* Whether a key of messages belongs to the folder. */
+bool view_holds(const struct view *, const MDB_val *key);
 /* Rows for numbers from `first` on. After view_map(). */
 int view_list(struct view *, uint32_t first, struct pstn_message *rows, uint32_t max,
 	      uint32_t *count);

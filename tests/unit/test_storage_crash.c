@@ -483,6 +483,40 @@ static void rebuilds_with_flips(void)
 		rebuild_without_index(at);
 }
 
+/* A segment that cannot be told from noise is left to whoever can read it. */
+static void keeps_what_it_cannot_read(void)
+{
+	struct rig r;
+	char path[1024];
+	char *bytes;
+	size_t n;
+	int status;
+	pid_t child;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r);
+	rig_close(&r);
+	snprintf(path, sizeof(path), "%s", rig_path(&r, "segments/00000001.seg"));
+	bytes = rig_read_file(path, &n);
+	bytes[0] ^= 1;
+	bytes[SEGMENT_HEAD_COPY] ^= 1;
+	rig_write_file(path, bytes, n);
+	free(bytes);
+	rig_remove_store(rig_path(&r, "index"));
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("segment-unreadable"));
+	child = fork();
+	if (child == 0) {
+		r.store = NULL;
+		_exit(rig_open(&r) ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_EQUAL(access(path, F_OK), 0);
+	rig_end(&r);
+}
+
 /* ---- two processes ---- */
 
 static int deliver_some(struct rig *r, int count)
@@ -756,6 +790,7 @@ static const struct suite_case cases[] = {
     {"flipped bits in the checkpoint", bears_flips_in_checkpoint},
     {"flipped bits in the store's identity", bears_flips_in_identity},
     {"an index made from damaged segments", rebuilds_with_flips},
+    {"what cannot be read is kept", keeps_what_it_cannot_read},
     {"four processes share a store", shares_between_processes},
     {"one process outlives another", outlives_the_other},
     {"one process opens a store once", refuses_same_path_twice},

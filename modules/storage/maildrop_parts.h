@@ -1,0 +1,23 @@
+/*
+ * maildrop_parts.h - what maildrop.c and removal.c share.
+ */
+#ifndef STORAGE_MAILDROP_PARTS_H
+#define STORAGE_MAILDROP_PARTS_H
+
+#include "maildrop.h"
+#include "view.h"
+
+#include <stdatomic.h>
+
+struct pstn_maildrop {
+	struct view view;
+	struct pstn_session *session;
+	atomic_uint refs; /* the session's, and one of each job under way */
+	bool mapped;      /* the map from numbers to uids is made and will not change */
+};
+
+void maildrop_release(struct pstn_maildrop *);
+int maildrop_expunge(struct pstn_maildrop *, const uint32_t *numbers, uint32_t n, pstn_done *,
+		     void *arg);
+
+#endif

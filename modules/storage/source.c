@@ -1,0 +1,265 @@
+/*
+ * source.c - a segment as recovery reads it: where it begins, which of its records count, what is
+ * cut from its end.
+ */
+#include "source.h"
+
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- telling ---- */
+
+int recovery_fail(struct recovery *r, uint32_t segment, const char *what)
+{
+	snprintf(r->err, r->err_size, "%s/segments/%08u.seg: %s", r->store->path, segment, what);
+	return -1;
+}
+
+static void tell(struct recovery *r, int level, const char *event, const struct source *s,
+		 uint64_t from, uint64_t to)
+{
+	struct store *st = r->store;
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	st->host->log(PSTN_EVENT(st->self, NULL, level, event, PSTN_S("path", st->path),
+				 PSTN_S("segment", name), PSTN_U("offset", from),
+				 PSTN_U("octets", to - from)));
+}
+
+void recovery_tell_damage(struct recovery *r, const struct source *s)
+{
+	struct store *st = r->store;
+	const struct record *rec = &s->scan.record;
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_ERROR, "record-damaged",
+				 PSTN_S("segment", name), PSTN_U("offset", s->scan.at),
+				 PSTN_U("account", rec->account), PSTN_U("folder", rec->folder),
+				 PSTN_U("uid", rec->uid)));
+	st->host->count(st->self, METRIC_DAMAGED, 1);
+}
+
+/* ---- sources ---- */
+
+static void source_end(struct recovery *r, struct source *s)
+{
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	s->fd = -1;
+	store_free(r->store, s->scan.window);
+	s->scan.window = NULL;
+}
+
+void source_free_all(struct recovery *r, struct source **list)
+{
+	while (*list) {
+		struct source *next = (*list)->next;
+
+		source_end(r, *list);
+		store_free(r->store, *list);
+		*list = next;
+	}
+}
+
+static int source_open(struct recovery *r, struct source *s)
+{
+	unsigned char bytes[SEGMENT_HEAD];
+	struct segment_head head;
+	struct stat info;
+	char name[SEGMENT_NAME];
+	enum record_verdict verdict = RECORD_BAD;
+
+	segment_name(name, s->id);
+	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (s->fd < 0 || fstat(s->fd, &info) != 0)
+		return recovery_fail(r, s->id, strerror(errno));
+	if (pread(s->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes))
+		verdict = segment_head_decode(&head, bytes, sizeof(bytes));
+	if (verdict == RECORD_UNKNOWN)
+		return recovery_fail(r, s->id,
+				     "is of a later format than this version of the server reads");
+	s->size = (uint64_t)info.st_size;
+	if (verdict == RECORD_OK && memcmp(head.store, r->store->uuid, sizeof(head.store)) != 0)
+		return recovery_fail(r, s->id, "belongs to another store; move it away");
+	if (verdict == RECORD_BAD || head.id != s->id) {
+		/* Its seed is lost, so nothing in it can be told from mail: it is left alone. */
+		tell(r, PSTN_ERROR, "segment-unreadable", s, 0, s->size);
+		s->done = true;
+		close(s->fd);
+		s->fd = -1;
+		return 0;
+	}
+	s->seed = head.seed;
+	s->kind = head.kind;
+	return 0;
+}
+
+static int source_scan(struct recovery *r, struct source *s)
+{
+	unsigned char *window = store_alloc(r->store, SCAN_WINDOW);
+
+	if (!window)
+		return recovery_fail(r, s->id, "no memory to read it");
+	scan_begin(&s->scan, s->fd, s->size, s->seed, s->from, window);
+	return 0;
+}
+
+/* Whether the file ends as a writer that stopped in order leaves it, or one that never committed. */
+static bool ended_well(struct source *s)
+{
+	unsigned char head[RECORD_HEAD];
+	static const unsigned char none[RECORD_HEAD];
+
+	if (s->kind == SEGMENT_LARGE && s->scan.at == SEGMENT_HEAD)
+		return pread(s->fd, head, sizeof(head), SEGMENT_HEAD) >= 0 &&
+		       memcmp(head, none, sizeof(head)) == 0;
+	return scan_clean_end(&s->scan);
+}
+
+static int cut(struct recovery *r, struct source *s, uint64_t end)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	if (end == SEGMENT_HEAD) {
+		if (unlinkat(r->store->segment_dir, name, 0) != 0)
+			return recovery_fail(r, s->id, strerror(errno));
+	} else if (ftruncate(s->fd, (off_t)end) != 0 || fsync(s->fd) != 0) {
+		return recovery_fail(r, s->id, strerror(errno));
+	}
+	return 0;
+}
+
+/*
+ * What is behind the last sound record goes: a group that was being written when the process died,
+ * of which nobody was told. When the index is made anew the same may be an old record that the
+ * disk has damaged: then it stays, for whoever can read it, and nothing is written behind it.
+ */
+static int finish_source(struct recovery *r, struct source *s)
+{
+	uint64_t end = s->scan.at;
+	bool well = ended_well(s);
+	int rc = 0;
+
+	s->done = true;
+	s->has_record = false;
+	s->keep = !well && r->rebuilding;
+	if (s->keep)
+		tell(r, PSTN_ERROR, "segment-damaged", s, end, s->size);
+	else if (!well)
+		tell(r, PSTN_WARNING, "segment-tail-cut", s, end, s->size);
+	if (!s->keep)
+		rc = cut(r, s, end);
+	source_end(r, s);
+	return rc;
+}
+
+/* Another record of the same segment and of a later group follows: this one was synced before,
+ * and somebody was told that it is safe. A large message's head is written last. */
+static bool was_committed(struct source *s)
+{
+	struct scan ahead = s->scan;
+	enum scan_result result;
+
+	if (s->kind == SEGMENT_LARGE)
+		return true;
+	do {
+		result = scan_next(&ahead);
+	} while (result == SCAN_GAP);
+	/* Both share the window. */
+	s->scan.window_at = ahead.window_at;
+	s->scan.window_length = ahead.window_length;
+	return result == SCAN_RECORD && ahead.record.sequence > s->scan.record.sequence;
+}
+
+/* Whether the record may be applied. A message that was committed and is damaged is kept: it shows
+ * in its folder, and reading it says so. */
+static bool usable(struct recovery *r, struct source *s)
+{
+	struct scan *scan = &s->scan;
+	bool committed = scan->record.type == RECORD_MESSAGE && was_committed(s);
+
+	if (committed && r->rebuilding)
+		return true;
+	if (scan_verify(scan))
+		return true;
+	if (committed) {
+		recovery_tell_damage(r, s);
+		return true;
+	}
+	tell(r, PSTN_WARNING, "record-incomplete", s, scan->at, scan->next);
+	return false;
+}
+
+/* Step to the next record that counts. */
+int source_advance(struct recovery *r, struct source *s)
+{
+	for (;;) {
+		switch (scan_next(&s->scan)) {
+		case SCAN_RECORD:
+			if (!usable(r, s))
+				continue;
+			s->has_record = true;
+			s->sequence = s->scan.record.sequence;
+			return 0;
+		case SCAN_GAP:
+			tell(r, PSTN_ERROR, "segment-damaged", s, s->scan.at, s->scan.next);
+			r->store->host->count(r->store->self, METRIC_DAMAGED, 1);
+			continue;
+		case SCAN_UNKNOWN:
+			return recovery_fail(r, s->id,
+					     "holds records of a later version of the server; "
+					     "start that version, or restore a backup");
+		case SCAN_END:
+			return s->scan.failed ? recovery_fail(r, s->id, strerror(errno))
+					      : finish_source(r, s);
+		}
+	}
+}
+
+/* Opens the segment and finds its first record that counts. A rebuild has thousands of segments,
+ * of which few overlap: the window goes until the segment's turn comes. */
+int source_begin(struct recovery *r, struct source *s)
+{
+	if (source_open(r, s) != 0)
+		return -1;
+	if (s->done)
+		return 0;
+	if (s->size <= s->from) {
+		s->done = true;
+		close(s->fd);
+		s->fd = -1;
+		return 0;
+	}
+	if (source_scan(r, s) != 0 || source_advance(r, s) != 0)
+		return -1;
+	return 0;
+}
+
+void source_park(struct recovery *r, struct source *s)
+{
+	if (s->done)
+		return;
+	s->from = s->scan.at;
+	source_end(r, s);
+}
+
+int source_unpark(struct recovery *r, struct source *s)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (s->fd < 0)
+		return recovery_fail(r, s->id, strerror(errno));
+	return source_scan(r, s) == 0 ? source_advance(r, s) : -1;
+}
