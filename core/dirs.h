@@ -12,7 +12,7 @@ struct dirs {
 	char *config_file; /* the YAML file */
 	char *config;      /* the directory it is in */
 	char *state, *run, *log;
-	char *modules;     /* where module files are looked for; server.module_directory overrides */
+	char *modules; /* where module files are looked for; server.module_directory overrides */
 };
 
 /* directory and config_file may be NULL; a relative path counts from the working directory. */

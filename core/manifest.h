@@ -22,7 +22,7 @@ void manifest_free(struct manifest **);
 
 /* Rows are read by stride: a newer core meets older, shorter rows. Fields beyond are zero. */
 bool manifest_option(const struct pstn_module *, const struct pstn_option *rows, unsigned i,
-                     struct pstn_option *out);
+		     struct pstn_option *out);
 bool manifest_metric(const struct pstn_module *, unsigned i, struct pstn_metric *out);
 bool manifest_offer(const struct pstn_module *, unsigned i, struct pstn_offer *out);
 bool manifest_need(const struct pstn_module *, unsigned i, struct pstn_need *out);

@@ -24,7 +24,7 @@ struct server_conf {
 		int64_t min, max;
 		int64_t queue; /* jobs that may wait */
 	} job_threads;
-	int64_t max_sessions;   /* of this worker, all services */
+	int64_t max_sessions;    /* of this worker, all services */
 	uint64_t ready_deadline; /* a candidate that is not ready by then is refused */
 	uint64_t probation;      /* a crash within it brings the old generation back */
 	uint64_t drain_limit;    /* 0 = sessions end as they end */
@@ -48,8 +48,8 @@ struct plan_need {
 };
 
 struct plan_module {
-	const char *name; /* the instance: its key in the YAML */
-	const char *path; /* of its file */
+	const char *name;                   /* the instance: its key in the YAML */
+	const char *path;                   /* of its file */
 	const struct pstn_module *manifest; /* data only; see manifest.h */
 	void *conf;                         /* manifest->conf_size bytes, filled */
 	struct plan_need *needs;            /* one per need row */
@@ -71,7 +71,7 @@ void plan_free(struct plan **);
 
 /* Differences as "path: old -> new", secrets as ***; how many. For reload's output. */
 unsigned plan_diff(const struct plan *old, const struct plan *new,
-                   void (*each)(void *arg, const char *line), void *arg);
+		   void (*each)(void *arg, const char *line), void *arg);
 /* The effective configuration as YAML, defaults included, secrets as ***; malloc'd. */
 char *plan_show(const struct plan *);
 /* What `config explain KEY` says ("pop3.idle_timeout", "server.user"); NULL if there is no such

@@ -22,7 +22,7 @@ void report_error(struct reports *, struct place, const char *fmt, ...) PSTN_PRI
 void report_warning(struct reports *, struct place, const char *fmt, ...) PSTN_PRINTF(3, 4);
 unsigned reports_errors(const struct reports *); /* how many errors */
 /* Calls each with "FILE:LINE:COLUMN: sentence" (or just the sentence), in order of file and line. */
-void reports_each(const struct reports *,
-                  void (*each)(void *arg, bool is_error, const char *text), void *arg);
+void reports_each(const struct reports *, void (*each)(void *arg, bool is_error, const char *text),
+		  void *arg);
 
 #endif

@@ -26,8 +26,8 @@ enum pstn_arg_kind {
 	PSTN_ARG_FILE,     /* positional path or "-": arrives as an open descriptor */
 	PSTN_ARG_OPTION,   /* --name VALUE */
 	PSTN_ARG_SWITCH,   /* --name */
-	PSTN_ARG_SECRET,   /* asked for on the terminal without echo, or one line of standard input */
-	PSTN_ARG_INPUT     /* standard input, as an open descriptor; takes no word */
+	PSTN_ARG_SECRET, /* asked for on the terminal without echo, or one line of standard input */
+	PSTN_ARG_INPUT   /* standard input, as an open descriptor; takes no word */
 };
 
 enum { PSTN_ARG_OPTIONAL = 1, PSTN_ARG_CONFIRM = 2 /* a secret: asked twice on a terminal */ };

@@ -38,11 +38,13 @@ struct pstn_delivered {
 struct pstn_deliveries {
 	uint32_t size;
 	int (*begin)(void *inst, struct pstn_session *, const struct pstn_delivery_request *,
-	             struct pstn_delivery **out, pstn_done *done, void *arg);
+		     struct pstn_delivery **out, pstn_done *done, void *arg);
 	/* bytes must stay valid until the call has ended. */
-	int (*write)(struct pstn_delivery *, const char *bytes, size_t n, pstn_done *done, void *arg);
+	int (*write)(struct pstn_delivery *, const char *bytes, size_t n, pstn_done *done,
+		     void *arg);
 	/* PSTN_OK: the message is durable and visible. The delivery is gone in any case. */
-	int (*commit)(struct pstn_delivery *, struct pstn_delivered *out, pstn_done *done, void *arg);
+	int (*commit)(struct pstn_delivery *, struct pstn_delivered *out, pstn_done *done,
+		      void *arg);
 	void (*abort)(struct pstn_delivery *);
 };
 

@@ -34,7 +34,7 @@ struct pstn_directory {
 	 * job; unknown names cost as much as wrong passwords. On the session's reactor.
 	 */
 	int (*verify)(void *inst, struct pstn_session *s, const char *service, const char *name,
-	              const char *password, struct pstn_account *out, pstn_done *done, void *arg);
+		      const char *password, struct pstn_account *out, pstn_done *done, void *arg);
 	/*
 	 * Find an account: PSTN_OK, PSTN_E_NOT_FOUND, PSTN_E_INVALID (not a name),
 	 * PSTN_E_TEMPORARY. May block: for job threads, commands and start-up.

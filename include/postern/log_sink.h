@@ -16,11 +16,11 @@
 
 struct pstn_log_event {
 	uint32_t size;
-	int32_t level;         /* enum pstn_level */
-	uint64_t time;         /* nanoseconds since 1970 */
-	const char *service;   /* the instance's name, or "core" */
-	const char *session;   /* its id, or "" */
-	const char *event;     /* "login" */
+	int32_t level;       /* enum pstn_level */
+	uint64_t time;       /* nanoseconds since 1970 */
+	const char *service; /* the instance's name, or "core" */
+	const char *session; /* its id, or "" */
+	const char *event;   /* "login" */
 	uint32_t generation;
 	uint32_t nfields;
 	const struct pstn_field *fields;

@@ -25,13 +25,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PSTN_MAGIC UINT64_C(0x5053544e4d4f4431) /* "PSTNMOD1" */
+#define PSTN_MAGIC     UINT64_C(0x5053544e4d4f4431) /* "PSTNMOD1" */
 #define PSTN_ABI_MAJOR 1
 #define PSTN_ABI_MINOR 0
 
 #define PSTN_HAS(T, p, field) ((p)->size >= offsetof(T, field) + sizeof(((T *)0)->field))
 
-#define PSTN_EXPORT __attribute__((visibility("default")))
+#define PSTN_EXPORT       __attribute__((visibility("default")))
 #define PSTN_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 struct pstn_self;    /* one instance: a module image with one configuration */
@@ -72,10 +72,10 @@ enum pstn_type {
 	PSTN_DURATION, /* uint64_t milliseconds: "250ms", "10s", "10m", "1h", "7d"; plain 0 */
 	PSTN_STRING,   /* const char * */
 	PSTN_PATH,     /* const char *, absolute after the check; see below */
-	PSTN_ADDRESS,  /* const char *, "127.0.0.1:110", "[::1]:110", "unix:/path" as checked text */
-	PSTN_ENUM,     /* int32_t, index into choices */
-	PSTN_MAP,      /* the child rows' struct, in place at offset; child offsets count from it */
-	PSTN_LIST      /* struct pstn_list; child[0] describes an item, its name is "" */
+	PSTN_ADDRESS, /* const char *, "127.0.0.1:110", "[::1]:110", "unix:/path" as checked text */
+	PSTN_ENUM,    /* int32_t, index into choices */
+	PSTN_MAP,     /* the child rows' struct, in place at offset; child offsets count from it */
+	PSTN_LIST     /* struct pstn_list; child[0] describes an item, its name is "" */
 };
 
 /*
@@ -113,6 +113,7 @@ struct pstn_option {
 };
 
 /* The row's field must have the row's C type; a mismatch does not compile. */
+/* clang-format off */
 #define PSTN_FIELD(T, f, ctype) ((uint32_t)_Generic(((T *)0)->f, ctype: offsetof(T, f)))
 #define PSTN_OPT_BOOL(T, f, ...) \
 	{ .name = #f, .type = PSTN_BOOL, .offset = PSTN_FIELD(T, f, bool), __VA_ARGS__ }
@@ -135,6 +136,7 @@ struct pstn_option {
 #define PSTN_OPT_LIST(T, f, item, ...) \
 	{ .name = #f, .type = PSTN_LIST, .offset = PSTN_FIELD(T, f, struct pstn_list), \
 	  .child = item, __VA_ARGS__ }
+/* clang-format on */
 
 /* ---- metrics: the core owns the counters, by module and metric name, across generations ------- */
 
@@ -194,13 +196,13 @@ static inline struct pstn_field pstn_field_str(const char *key, const char *valu
 	if (!value)
 		value = "";
 	return (struct pstn_field){.key = key,
-	                           .kind = PSTN_F_STR,
-	                           .length = (uint32_t)__builtin_strlen(value),
-	                           .str = value};
+				   .kind = PSTN_F_STR,
+				   .length = (uint32_t)__builtin_strlen(value),
+				   .str = value};
 }
 
 /* host->log(PSTN_EVENT(self, session, PSTN_INFO, "login", PSTN_S("user", u), PSTN_U("n", n))) */
-#define PSTN_EVENT(self, s, level, event, ...) \
+#define PSTN_EVENT(self, s, level, event, ...)                                   \
 	(self), (s), (level), (event), (const struct pstn_field[]){__VA_ARGS__}, \
 	    sizeof((const struct pstn_field[]){__VA_ARGS__}) / sizeof(struct pstn_field)
 
@@ -228,9 +230,9 @@ struct pstn_content {
 
 struct pstn_peer {
 	uint32_t size;
-	uint16_t port;     /* 0 for UNIX sockets */
-	char address[108]; /* "192.0.2.1", "2001:db8::1", "unix" */
-	const char *listener; /* the listener's address as configured; lives as long as the session */
+	uint16_t port;        /* 0 for UNIX sockets */
+	char address[108];    /* "192.0.2.1", "2001:db8::1", "unix" */
+	const char *listener; /* its address as configured; lives as long as the session */
 };
 
 enum pstn_directory_kind { PSTN_DIR_CONFIG, PSTN_DIR_STATE, PSTN_DIR_RUN, PSTN_DIR_LOG };
@@ -249,7 +251,7 @@ struct pstn_host {
 
 	/* Queue an event for the sinks; never blocks. s may be NULL. Any thread. Values are copied. */
 	void (*log)(struct pstn_self *, struct pstn_session *s, int level, const char *event,
-	            const struct pstn_field *fields, size_t n);
+		    const struct pstn_field *fields, size_t n);
 	/* Whether any sink wants this level of this instance: ask before costly protocol traces. */
 	bool (*logs)(struct pstn_self *, int level);
 	/* Add to a metric (index into the module's rows). Any thread; costs one relaxed add. */
@@ -278,11 +280,11 @@ struct pstn_host {
 	 * cancel: for after only; sets *op to NULL; harmless if *op is NULL.
 	 */
 	struct pstn_op *(*after)(struct pstn_self *, struct pstn_session *s, uint64_t ms,
-	                         pstn_done *done, void *arg);
+				 pstn_done *done, void *arg);
 	struct pstn_op *(*job)(struct pstn_self *, struct pstn_session *s, int (*work)(void *arg),
-	                       pstn_done *done, void (*orphan)(void *arg), void *arg);
+			       pstn_done *done, void (*orphan)(void *arg), void *arg);
 	struct pstn_op *(*pend)(struct pstn_self *, struct pstn_session *s, pstn_done *done,
-	                        void (*orphan)(void *arg), void *arg);
+				void (*orphan)(void *arg), void *arg);
 	void (*post)(struct pstn_op *op, int status);
 	void (*cancel)(struct pstn_op **op);
 
@@ -342,7 +344,7 @@ struct pstn_module {
 	const struct pstn_need *needs;
 	/* Make an instance; NULL and a sentence in err refuse the configuration. May block. */
 	void *(*start)(struct pstn_self *, const struct pstn_host *, const void *conf, char *err,
-	               size_t errlen);
+		       size_t errlen);
 	/* Prove that the instance works, before any client meets it: 0, or -1 and a sentence. */
 	int (*self_test)(void *inst, char *err, size_t errlen);
 	/* This generation is being replaced; finish early what can be. Optional. */
@@ -351,9 +353,9 @@ struct pstn_module {
 	void (*stop)(void *inst);
 };
 
-#define PSTN_MODULE_HEAD \
-	.magic = PSTN_MAGIC, .abi_major = PSTN_ABI_MAJOR, .abi_minor = PSTN_ABI_MINOR, \
-	.size = sizeof(struct pstn_module), .option_size = sizeof(struct pstn_option), \
+#define PSTN_MODULE_HEAD                                                                    \
+	.magic = PSTN_MAGIC, .abi_major = PSTN_ABI_MAJOR, .abi_minor = PSTN_ABI_MINOR,      \
+	.size = sizeof(struct pstn_module), .option_size = sizeof(struct pstn_option),      \
 	.metric_size = sizeof(struct pstn_metric), .offer_size = sizeof(struct pstn_offer), \
 	.need_size = sizeof(struct pstn_need)
 

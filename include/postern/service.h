@@ -19,7 +19,7 @@ struct pstn_service {
 	uint32_t session_size;        /* zeroed bytes allotted to each session, passed as `state` */
 	const char *protocol;         /* "pop3" */
 	const char *default_listener; /* used when the configuration names none: "127.0.0.1:110" */
-	uint32_t line_limit;          /* octets with line end; host->line_limit changes it per session */
+	uint32_t line_limit; /* octets with line end; host->line_limit changes it per session */
 	uint32_t reserved;
 
 	/* A client is connected. */
