@@ -228,10 +228,12 @@ static int list_run_here(struct call *c, bool may_block)
 {
 	int status;
 
+	/* A job must not touch the caller's rows. */
 	c->run = list_run;
+	if (may_block && c->drop->session)
+		return list_run(c, may_block);
 	c->list.rows = c->list.out;
 	status = list_run(c, may_block);
-	/* A job must not touch the caller's rows. */
 	if (status != PSTN_OK)
 		c->list.rows = NULL;
 	return status;

@@ -587,6 +587,37 @@ static void forgets_sessions(void)
 	rig_end(&r);
 }
 
+/* The caller's rows may be gone when a job runs: it fills its own, which are given on the reactor. */
+static void keeps_jobs_off_rows(void)
+{
+	struct rig r;
+	struct waiting w = {0};
+	struct pstn_account account;
+	struct pstn_maildrop *d = NULL;
+	struct pstn_message rows[8] = {{0}};
+	struct pstn_session *s;
+	uint32_t got;
+	int status;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	rig_deliver(&r, ANN, "x\n", &status);
+	rig_account(&account, ANN);
+	s = fake_session(r.self);
+	status = maildrop_table.open(r.store, s, &account, "INBOX", &d, told, &w);
+	CU_ASSERT_EQUAL_FATAL(settle(status, &w), PSTN_OK);
+	fake_advance(61000);
+	fake_settle();
+	CU_ASSERT_EQUAL(maildrop_table.list(d, 1, rows, 8, &got, told, &w), PSTN_LATER);
+	fake_run_jobs();
+	CU_ASSERT_EQUAL(rows[0].number, 0);
+	CU_ASSERT_EQUAL(settle(PSTN_LATER, &w), PSTN_OK);
+	CU_ASSERT_EQUAL(rows[0].number, 1);
+	maildrop_table.close(d);
+	fake_close(s, "test");
+	rig_end(&r);
+}
+
 static int deliver_in_session(struct rig *r, struct pstn_session *s, const char *text, size_t n,
 			      size_t piece, struct pstn_delivered *out)
 {
@@ -698,6 +729,7 @@ static const struct suite_case cases[] = {
     {"the map of the index grows", grows_its_map},
     {"sessions are answered at once or by jobs", answers_sessions},
     {"sessions end while calls are under way", forgets_sessions},
+    {"jobs do not touch the caller's rows", keeps_jobs_off_rows},
     {"deliveries in sessions", delivers_in_sessions},
     {"deliveries that wait share one sync", shares_one_sync},
     {"the self-test leaves nothing", tests_itself},
