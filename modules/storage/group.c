@@ -137,6 +137,18 @@ static int note_segments(struct group *g)
 	return rc;
 }
 
+/* Only what this process has said itself: the next writer may have said its own by now, and what
+ * it leaves when it dies has to be found. */
+static void clear_inflight(struct group *g)
+{
+	struct shared *shared = g->store->shared;
+	uint64_t log = g->store->log.id, large = g->large ? g->large->id : 0;
+
+	atomic_compare_exchange_strong(&shared->inflight, &log, 0);
+	if (large)
+		atomic_compare_exchange_strong(&shared->inflight_large, &large, 0);
+}
+
 /* From the records in memory to a committed index; the transaction is over either way. */
 static int make_durable(struct group *g)
 {
@@ -160,10 +172,8 @@ static int make_durable(struct group *g)
 		else
 			st->log.end += g->batch.length;
 	}
-	if (!st->commit.broken) {
-		atomic_store(&st->shared->inflight, 0);
-		atomic_store(&st->shared->inflight_large, 0);
-	}
+	if (!st->commit.broken)
+		clear_inflight(g);
 	return rc;
 }
 

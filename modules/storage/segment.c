@@ -108,6 +108,21 @@ int segment_create(struct store *st, enum segment_kind kind, struct segment *s)
 	return status;
 }
 
+/* Whoever had the lock before may have committed more since `end` was read: only under the lock
+ * is it known to be the last word. */
+static bool ends_at(struct store *st, uint32_t id, uint64_t end)
+{
+	struct segment_row row = {.end = SEGMENT_HEAD};
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc != 0)
+		return false;
+	rc = index_segment(&st->index, txn, id, &row);
+	index_read_end(&st->index, txn);
+	return (rc == 0 || rc == MDB_NOTFOUND) && row.end == end && !(row.flags & SEGMENT_SEALED);
+}
+
 int segment_resume(struct store *st, uint32_t id, uint64_t end, struct segment *s)
 {
 	unsigned char bytes[SEGMENT_HEAD];
@@ -123,6 +138,8 @@ int segment_resume(struct store *st, uint32_t id, uint64_t end, struct segment *
 		return errno == ENOENT ? PSTN_E_NOT_FOUND : PSTN_E_TEMPORARY;
 	if (segment_lock(s->fd) != 0)
 		status = PSTN_E_BUSY;
+	else if (!ends_at(st, id, end))
+		status = PSTN_E_TEMPORARY;
 	else if (pread(s->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
 		 segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK && head.id == id &&
 		 memcmp(head.store, st->uuid, sizeof(head.store)) == 0 &&
