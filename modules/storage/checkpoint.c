@@ -225,6 +225,9 @@ int checkpoint_take(struct checkpoint *c, struct index *ix)
 
 	pthread_mutex_lock(&c->mutex);
 	pthread_rwlock_rdlock(&ix->map);
+	/* The transactions of a killed process would keep every page since then from being used
+	 * again. Our own pin is what protects the checkpoint. */
+	mdb_reader_check(ix->env, NULL);
 	rc = take(c, ix);
 	pthread_rwlock_unlock(&ix->map);
 	pthread_mutex_unlock(&c->mutex);

@@ -285,6 +285,14 @@ static int open_parts(struct store *st, bool first, char *err, size_t n)
 		snprintf(err, n, "%s/checkpoint: %s", path, index_error(rc));
 		return -1;
 	}
+	/* The state to start from must outlast this recovery, should it be killed as well: without a
+	 * pin its pages would be used again after a few commits. */
+	if (first)
+		rc = checkpoint_take(&st->checkpoint, &st->index);
+	if (rc != 0) {
+		snprintf(err, n, "%s: %s", path, index_error(rc));
+		return -1;
+	}
 	if (first && recover(st, err, n) != 0)
 		return -1;
 	if (first)

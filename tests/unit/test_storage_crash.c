@@ -611,6 +611,87 @@ static void outlives_the_other(void)
 	rig_end(&r);
 }
 
+struct reader_count {
+	pid_t pid;
+	unsigned found;
+};
+
+static int count_reader(const char *line, void *arg)
+{
+	struct reader_count *count = arg;
+
+	count->found += strtol(line, NULL, 10) == count->pid;
+	return 0;
+}
+
+static unsigned readers_of(struct rig *r, pid_t pid)
+{
+	struct reader_count count = {.pid = pid};
+
+	mdb_reader_list(r->store->index.env, count_reader, &count);
+	return count.found;
+}
+
+/* What a killed process read would keep the index growing for as long as others live. */
+static void forgets_readers_of_the_dead(void)
+{
+	struct rig r;
+	pid_t child;
+	int ready[2], status;
+	char c;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_EQUAL_FATAL(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		struct rig other = r;
+
+		other.store = NULL;
+		if (!rig_open(&other) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(1);
+	}
+	CU_ASSERT_EQUAL(read(ready[0], &c, 1), 1);
+	CU_ASSERT_TRUE(readers_of(&r, child) > 0);
+	CU_ASSERT_EQUAL(checkpoint_take(&r.store->checkpoint, &r.store->index), 0);
+	CU_ASSERT_TRUE(readers_of(&r, child) > 0);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	CU_ASSERT_EQUAL(checkpoint_take(&r.store->checkpoint, &r.store->index), 0);
+	CU_ASSERT_EQUAL(readers_of(&r, child), 0);
+	close(ready[0]);
+	close(ready[1]);
+	rig_end(&r);
+}
+
+/* Where a segment ends may have been read before its last writer, now gone, committed once more. */
+static void resumes_at_the_last_word(void)
+{
+	struct rig r;
+	struct segment s;
+	uint64_t before, after;
+	uint32_t id;
+	int status;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	rig_deliver(&r, ANN, "one\n", &status);
+	id = r.store->log.id;
+	before = r.store->log.end;
+	rig_deliver(&r, ANN, "two\n", &status);
+	after = r.store->log.end;
+	fake_settle();
+	segment_close(&r.store->log, true);
+	CU_ASSERT_NOT_EQUAL(segment_resume(r.store, id, before, &s), PSTN_OK);
+	CU_ASSERT_EQUAL_FATAL(segment_resume(r.store, id, after, &s), PSTN_OK);
+	segment_close(&s, true);
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(rig_command(&r, "storage check", NULL, NULL, NULL, NULL, -1), "\"faults\":0"));
+	rig_end(&r);
+}
+
 static void refuses_same_path_twice(void)
 {
 	struct rig r;
@@ -793,6 +874,8 @@ static const struct suite_case cases[] = {
     {"what cannot be read is kept", keeps_what_it_cannot_read},
     {"four processes share a store", shares_between_processes},
     {"one process outlives another", outlives_the_other},
+    {"readers of a killed process are forgotten", forgets_readers_of_the_dead},
+    {"a segment is resumed at its last word", resumes_at_the_last_word},
     {"one process opens a store once", refuses_same_path_twice},
     {"a later format is refused", refuses_later_format},
     {"a full disk", bears_full_disk},
