@@ -255,13 +255,29 @@ static int make_runs(struct view *v, MDB_cursor *c, const struct expunged_set *g
 	return 0;
 }
 
+/* Somebody may have emptied a large folder meanwhile: that is too much to look at here and now. */
+static int judge_changes(struct view *v, MDB_txn *txn)
+{
+	struct folder_row f;
+	int rc = index_folder(&v->store->index, txn, v->account, v->folder, &f);
+
+	if (rc != 0)
+		return rc;
+	return f.change - v->change > VIEW_INLINE_CHANGES ||
+		       f.tombstones > v->tombstones - v->zombies + VIEW_INLINE_CHANGES
+		   ? VIEW_COLD
+		   : 0;
+}
+
 static int make_map(struct view *v, MDB_txn *txn, bool may_block)
 {
 	struct expunged_set gone;
 	MDB_cursor *c;
-	int rc =
-	    expunged_collect(&gone, v->store, txn, v->account, v->folder, v->change, v->uidnext);
+	int rc = may_block ? 0 : judge_changes(v, txn);
 
+	if (rc == 0)
+		rc = expunged_collect(&gone, v->store, txn, v->account, v->folder, v->change,
+				      v->uidnext);
 	if (rc != 0)
 		return rc;
 	rc = mdb_cursor_open(txn, v->store->index.messages, &c);
