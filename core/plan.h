@@ -24,7 +24,7 @@ struct server_conf {
 		int64_t min, max;
 		int64_t queue; /* jobs that may wait */
 	} job_threads;
-	int64_t max_sessions;    /* of this worker, all services */
+	int64_t max_sessions;    /* of this worker, all services; 0: as descriptors allow */
 	uint64_t ready_deadline; /* a candidate that is not ready by then is refused */
 	uint64_t probation;      /* a crash within it brings the old generation back */
 	uint64_t drain_limit;    /* 0 = sessions end as they end */

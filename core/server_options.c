@@ -42,8 +42,9 @@ static const struct pstn_option server_rows[] = {
 		 .help = "The threads that serve connections."),
     PSTN_OPT_MAP(struct server_conf, job_threads, job_rows,
 		 .help = "The threads that do what may block."),
-    PSTN_OPT_INT(struct server_conf, max_sessions, .def = "100000", .min = "1", .max = "10000000",
-		 .help = "Connections that are served at the same time, over all services."),
+    PSTN_OPT_INT(struct server_conf, max_sessions, .def = "0", .min = "0", .max = "10000000",
+		 .help = "Connections that are served at the same time, over all services; 0: as "
+			 "many as the process may open files for."),
     PSTN_OPT_DURATION(struct server_conf, ready_deadline, .def = "20s", .min = "1s", .max = "1h",
 		      .help = "A reloaded configuration that is not ready to serve by then is "
 			      "refused; the running one stays."),

@@ -92,19 +92,35 @@ int worker_listen(struct worker *w)
 	return status;
 }
 
-/* Said once, at the start: a reload cannot change the limit. */
-static void check_descriptors(struct worker *w)
+/* Files that are no connections: modules' files, logs, sockets that listen. */
+#define FILES_BESIDE_SESSIONS 256
+
+static uint64_t files_for_sessions(void)
 {
 	struct rlimit limit;
 
-	if (w->generation == 1 && getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    limit.rlim_cur < (rlim_t)w->plan->server.max_sessions + 100)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur > 2 * FILES_BESIDE_SESSIONS ? limit.rlim_cur - FILES_BESIDE_SESSIONS
+							  : limit.rlim_cur / 2;
+}
+
+/* Said once, at the start: a reload cannot change the limit. */
+static void check_descriptors(struct worker *w)
+{
+	uint64_t wanted = (uint64_t)w->plan->server.max_sessions, files = files_for_sessions();
+
+	if (w->generation == 1 && wanted > files)
 		report_warning(w->reports, nowhere,
-			       "server.max_sessions is %lld but this process may open %llu files "
-			       "only; raise the limit (LimitNOFILE=, ulimit -n) or lower "
+			       "server.max_sessions is %llu but this process may open files for "
+			       "%llu only; raise the limit (LimitNOFILE=, ulimit -n) or lower "
 			       "max_sessions",
-			       (long long)w->plan->server.max_sessions,
-			       (unsigned long long)limit.rlim_cur);
+			       (unsigned long long)wanted, (unsigned long long)files);
+}
+
+static uint64_t max_sessions(const struct server_conf *s)
+{
+	return s->max_sessions > 0 ? (uint64_t)s->max_sessions : files_for_sessions();
 }
 
 int worker_confine(struct worker *w)
@@ -136,7 +152,7 @@ static int start_threads(struct worker *w)
 {
 	const struct server_conf *s = &w->plan->server;
 	struct reactors_limits limits = {.count = reactor_count(s),
-					 .max_sessions = (uint64_t)s->max_sessions,
+					 .max_sessions = max_sessions(s),
 					 .output_limit = s->output_limit,
 					 .generation = w->generation};
 	char err[256] = "";

@@ -113,30 +113,26 @@ struct pstn_option {
 };
 
 /* The row's field must have the row's C type; a mismatch does not compile. */
-/* clang-format off */
-#define PSTN_FIELD(T, f, ctype) ((uint32_t)_Generic(((T *)0)->f, ctype: offsetof(T, f)))
-#define PSTN_OPT_BOOL(T, f, ...) \
-	{ .name = #f, .type = PSTN_BOOL, .offset = PSTN_FIELD(T, f, bool), __VA_ARGS__ }
-#define PSTN_OPT_INT(T, f, ...) \
-	{ .name = #f, .type = PSTN_INT, .offset = PSTN_FIELD(T, f, int64_t), __VA_ARGS__ }
-#define PSTN_OPT_BYTES(T, f, ...) \
-	{ .name = #f, .type = PSTN_BYTES, .offset = PSTN_FIELD(T, f, uint64_t), __VA_ARGS__ }
-#define PSTN_OPT_DURATION(T, f, ...) \
-	{ .name = #f, .type = PSTN_DURATION, .offset = PSTN_FIELD(T, f, uint64_t), __VA_ARGS__ }
-#define PSTN_OPT_STRING(T, f, ...) \
-	{ .name = #f, .type = PSTN_STRING, .offset = PSTN_FIELD(T, f, const char *), __VA_ARGS__ }
-#define PSTN_OPT_PATH(T, f, ...) \
-	{ .name = #f, .type = PSTN_PATH, .offset = PSTN_FIELD(T, f, const char *), __VA_ARGS__ }
-#define PSTN_OPT_ADDRESS(T, f, ...) \
-	{ .name = #f, .type = PSTN_ADDRESS, .offset = PSTN_FIELD(T, f, const char *), __VA_ARGS__ }
-#define PSTN_OPT_ENUM(T, f, ...) \
-	{ .name = #f, .type = PSTN_ENUM, .offset = PSTN_FIELD(T, f, int32_t), __VA_ARGS__ }
-#define PSTN_OPT_MAP(T, f, rows, ...) \
-	{ .name = #f, .type = PSTN_MAP, .offset = (uint32_t)offsetof(T, f), .child = rows, __VA_ARGS__ }
+#define PSTN_FIELD(T, f, ctype) ((uint32_t) _Generic(((T *)0)->f, ctype : offsetof(T, f)))
+#define PSTN_OPT(T, f, kind, ctype, ...)                                                 \
+	{                                                                                \
+		.name = #f, .type = kind, .offset = PSTN_FIELD(T, f, ctype), __VA_ARGS__ \
+	}
+#define PSTN_OPT_BOOL(T, f, ...)     PSTN_OPT(T, f, PSTN_BOOL, bool, __VA_ARGS__)
+#define PSTN_OPT_INT(T, f, ...)      PSTN_OPT(T, f, PSTN_INT, int64_t, __VA_ARGS__)
+#define PSTN_OPT_BYTES(T, f, ...)    PSTN_OPT(T, f, PSTN_BYTES, uint64_t, __VA_ARGS__)
+#define PSTN_OPT_DURATION(T, f, ...) PSTN_OPT(T, f, PSTN_DURATION, uint64_t, __VA_ARGS__)
+#define PSTN_OPT_STRING(T, f, ...)   PSTN_OPT(T, f, PSTN_STRING, const char *, __VA_ARGS__)
+#define PSTN_OPT_PATH(T, f, ...)     PSTN_OPT(T, f, PSTN_PATH, const char *, __VA_ARGS__)
+#define PSTN_OPT_ADDRESS(T, f, ...)  PSTN_OPT(T, f, PSTN_ADDRESS, const char *, __VA_ARGS__)
+#define PSTN_OPT_ENUM(T, f, ...)     PSTN_OPT(T, f, PSTN_ENUM, int32_t, __VA_ARGS__)
 #define PSTN_OPT_LIST(T, f, item, ...) \
-	{ .name = #f, .type = PSTN_LIST, .offset = PSTN_FIELD(T, f, struct pstn_list), \
-	  .child = item, __VA_ARGS__ }
-/* clang-format on */
+	PSTN_OPT(T, f, PSTN_LIST, struct pstn_list, .child = item, __VA_ARGS__)
+#define PSTN_OPT_MAP(T, f, rows, ...)                                                            \
+	{                                                                                        \
+		.name = #f, .type = PSTN_MAP, .offset = (uint32_t)offsetof(T, f), .child = rows, \
+		__VA_ARGS__                                                                      \
+	}
 
 /* ---- metrics: the core owns the counters, by module and metric name, across generations ------- */
 
@@ -230,9 +226,10 @@ struct pstn_content {
 
 struct pstn_peer {
 	uint32_t size;
-	uint16_t port;        /* 0 for UNIX sockets */
-	char address[108];    /* "192.0.2.1", "2001:db8::1", "unix" */
-	const char *listener; /* its address as configured; lives as long as the session */
+	uint16_t port;     /* 0 for UNIX sockets */
+	char address[108]; /* "192.0.2.1", "2001:db8::1", "unix" */
+	const char
+	    *listener; /* the listener's address as configured; lives as long as the session */
 };
 
 enum pstn_directory_kind { PSTN_DIR_CONFIG, PSTN_DIR_STATE, PSTN_DIR_RUN, PSTN_DIR_LOG };

@@ -77,7 +77,7 @@ modules:
 
 # option: values that its row refuses, and what the report says of each
 BAD_VALUES = {
-    "max_sessions": [("many", "expected a whole number"), ("0", "from 1 to"), ("1.5", "1.5")],
+    "max_sessions": [("many", "expected a whole number"), ("-1", "from 0 to"), ("1.5", "1.5")],
     "ready_deadline": [("15", "a unit is missing"), ("2d", "from 1s to 1h")],
     "output_limit": [("128 boxes", "expected a size"), ("1B", "from 16KiB")],
     "loud": [("perhaps", "true or false"), ("2", "true or false")],
