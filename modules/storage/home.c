@@ -170,7 +170,7 @@ static int identity_text(const struct store *st, char *text, size_t n)
 	int length;
 
 	uuid_text(st->uuid, uuid);
-	length = snprintf(text, n, IDENTITY "format %d\nid %s\n", STORE_FORMAT, uuid);
+	length = snprintf(text, n, IDENTITY "format %u\nid %s\n", STORE_FORMAT, uuid);
 	return length + snprintf(text + length, n - (size_t)length, "check %016llx\n",
 				 (unsigned long long)record_sum(text, (size_t)length, 0));
 }
@@ -198,15 +198,15 @@ static int write_identity(struct store *st)
 static int parse_identity(struct store *st, const char *text, char *err, size_t n)
 {
 	char uuid[UUID_TEXT + 1], same[IDENTITY_MAX];
-	int format;
+	unsigned format;
 
-	if (sscanf(text, IDENTITY "format %d\n", &format) != 1)
+	if (sscanf(text, IDENTITY "format %u\n", &format) != 1)
 		return 1;
 	if (format > STORE_FORMAT)
 		return say(st, err, n, "store",
 			   "the store was written by a later version of the server; start that "
 			   "version");
-	if (sscanf(text, IDENTITY "format %*d\nid %32[0-9a-f]", uuid) != 1 ||
+	if (sscanf(text, IDENTITY "format %*u\nid %32[0-9a-f]", uuid) != 1 ||
 	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
 		return 1;
 	identity_text(st, same, sizeof(same));

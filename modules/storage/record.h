@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_FORMAT        1
+#define STORE_FORMAT        1U
 #define SEGMENT_HEAD        4096 /* octets before the first record */
 #define SEGMENT_HEAD_COPY   2048 /* in these, where the header stands again */
 #define RECORD_HEAD         96   /* of every record */
