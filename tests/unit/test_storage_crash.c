@@ -29,10 +29,13 @@ static const char *scratch(void)
 	return getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 }
 
-/* With STORAGE_LONG set every octet is tried. */
+/* STORAGE_LONG=1 tries every octet, STORAGE_LONG=N every N-th. */
 static size_t step(size_t usual)
 {
-	return getenv("STORAGE_LONG") ? 1 : usual;
+	const char *other = getenv("STORAGE_LONG");
+	size_t n = other ? strtoul(other, NULL, 10) : usual;
+
+	return n ? n : 1;
 }
 
 /* ---- a store's contents as text, to compare ---- */
