@@ -695,6 +695,36 @@ static void resumes_at_the_last_word(void)
 	rig_end(&r);
 }
 
+/* A recovery of several transactions is killed before it takes a checkpoint of its own: the one
+ * that it started from has to be whole still. */
+static void recovers_from_the_same_checkpoint(void)
+{
+	struct rig r;
+	unsigned char *checkpoint;
+	size_t n;
+	int status = PSTN_OK;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	/* Few, so that few pages are free for recovery to use. */
+	for (int i = 0; i < 20; i++)
+		rig_deliver(&r, ANN, "before\n", &status);
+	CU_ASSERT_FATAL(rig_reopen(&r));
+	checkpoint = (unsigned char *)rig_read_file(rig_path(&r, "index/checkpoint"), &n);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(checkpoint);
+	CU_ASSERT_EQUAL(deliver_some(&r, 10000), PSTN_OK);
+	for (int round = 0; round < 2; round++) {
+		rig_crash(&r);
+		rig_write_file(rig_path(&r, "index/checkpoint"), checkpoint, n);
+		fake_log_clear();
+		CU_ASSERT_FATAL(rig_open(&r));
+		CU_ASSERT_PTR_NULL(fake_log_find("index-rebuild"));
+		CU_ASSERT_TRUE(r.store->recovered_records >= 10000);
+	}
+	free(checkpoint);
+	rig_end(&r);
+}
+
 static void refuses_same_path_twice(void)
 {
 	struct rig r;
@@ -879,6 +909,7 @@ static const struct suite_case cases[] = {
     {"one process outlives another", outlives_the_other},
     {"readers of a killed process are forgotten", forgets_readers_of_the_dead},
     {"a segment is resumed at its last word", resumes_at_the_last_word},
+    {"recovery can be killed and begun again", recovers_from_the_same_checkpoint},
     {"one process opens a store once", refuses_same_path_twice},
     {"a later format is refused", refuses_later_format},
     {"a full disk", bears_full_disk},
