@@ -121,8 +121,11 @@ static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, ui
 		return rc;
 	row->kind = kind;
 	row->end = end;
+	/* Who writes to a segment has it open: another one's word that it is full came too early. */
 	if (sealed)
 		row->flags |= SEGMENT_SEALED;
+	else
+		row->flags &= ~(uint32_t)SEGMENT_SEALED;
 	row->other = end - SEGMENT_HEAD - row->live - row->dead;
 	return 0;
 }
