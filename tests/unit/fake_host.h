@@ -64,6 +64,8 @@ void fake_input(struct pstn_session *, const void *bytes, size_t n); /* from the
 void fake_line(struct pstn_session *, const char *line);             /* adds CRLF */
 /* The connection ends: the service's close(), then its operations and contents. */
 void fake_close(struct pstn_session *, const char *why);
+/* What closed sessions still had to send is released, as the core does before a module's stop(). */
+void fake_clients_gone(void);
 void *fake_state(struct pstn_session *); /* the service's session_size bytes */
 /* What the client got so far, '\0' behind it; dots are stuffed. Also after the session closed. */
 const char *fake_output(struct pstn_session *);

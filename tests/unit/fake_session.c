@@ -437,6 +437,13 @@ const char *fake_state_label(struct pstn_session *s)
 	return s->label;
 }
 
+void fake_clients_gone(void)
+{
+	for (struct pstn_session *s = sessions; s; s = s->next)
+		if (s->closed)
+			fake_flush(s, false);
+}
+
 unsigned fake_sessions_end(void)
 {
 	unsigned left = 0;

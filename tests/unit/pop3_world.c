@@ -36,6 +36,7 @@ unsigned world_end(struct pop3_world *w)
 {
 	unsigned left;
 
+	fake_clients_gone();
 	if (w->pop3)
 		pstn_module.stop(w->pop3);
 	left = fake_end();
