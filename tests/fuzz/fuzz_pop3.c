@@ -94,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t n)
 	must(w.fake.expunged == 0 || w.fake.calls[FAKE_EXPUNGE] == 1, "removed without QUIT");
 	if (!fake_closed(s))
 		fake_close(s, "client closed");
+	else
+		fake_block(s, false); /* what it left goes out before its module stops */
 	fake_settle();
 	must(world_end(&w) == 0, "something is left over");
 	return 0;
