@@ -1,5 +1,5 @@
 /*
- * postern/commands.h - interface "control.commands" 1.0: what posternctl can ask of a module.
+ * postern/commands.h - interface "control.commands" 1.1: what posternctl can ask of a module.
  *
  * A command is a row: its words, its arguments, its help, its function. posternctl learns the rows
  * from the server, so that a module's commands appear by themselves. A function runs on a job
@@ -9,6 +9,7 @@
  * lines, an array of objects as a table whose columns are the first object's keys.
  *
  * Change log
+ *   1.1  PSTN_ARG_DIRECTORY and the calls on files below it; note()
  *   1.0  first version
  */
 #ifndef POSTERN_COMMANDS_H
@@ -27,10 +28,24 @@ enum pstn_arg_kind {
 	PSTN_ARG_OPTION,   /* --name VALUE */
 	PSTN_ARG_SWITCH,   /* --name */
 	PSTN_ARG_SECRET, /* asked for on the terminal without echo, or one line of standard input */
-	PSTN_ARG_INPUT   /* standard input, as an open descriptor; takes no word */
+	PSTN_ARG_INPUT,  /* standard input, as an open descriptor; takes no word */
+	PSTN_ARG_DIRECTORY /* positional path of a directory; see pstn_call_ops.file */
 };
 
-enum { PSTN_ARG_OPTIONAL = 1, PSTN_ARG_CONFIRM = 2 /* a secret: asked twice on a terminal */ };
+enum {
+	PSTN_ARG_OPTIONAL = 1,
+	PSTN_ARG_CONFIRM = 2, /* a secret: asked twice on a terminal */
+	PSTN_ARG_WRITES = 4 /* a directory in which the command makes and changes files; it is made
+				 if missing. Without it files are only read. */
+};
+
+/* How pstn_call_ops.file opens a path. */
+enum pstn_file_mode {
+	PSTN_FILE_READ = 1, /* a regular file or a directory, for reading */
+	PSTN_FILE_CREATE,   /* a new file, for reading and writing; EEXIST if the name is taken */
+	PSTN_FILE_WRITE,    /* a file that is there, for reading and writing */
+	PSTN_FILE_DIRECTORY /* a directory, made if missing, for reading */
+};
 
 struct pstn_arg {
 	const char *name; /* NULL ends the array; "user", shown as USER */
@@ -86,6 +101,20 @@ struct pstn_call_ops {
 	bool (*cancelled)(struct pstn_call *);
 	/* Who asked: uid of the peer, and a name for the log. */
 	uint32_t (*uid)(struct pstn_call *);
+
+	/*
+	 * Since 1.1. Files in a directory argument are opened, renamed and removed by posternctl, with
+	 * the rights of whoever runs it; the server is sandboxed and another user. path is relative,
+	 * "" the directory itself; it leads nowhere else: "..", links and mounts are refused. All
+	 * block for the answer. file: a descriptor, now the caller's, or -1 and errno. rename
+	 * replaces; remove also takes an empty directory; both 0, or -1 and errno. Durability is the
+	 * caller's: fsync the file, then the directory, which PSTN_FILE_READ opens.
+	 */
+	int (*file)(struct pstn_call *, const char *name, const char *path, int mode);
+	int (*rename)(struct pstn_call *, const char *name, const char *from, const char *to);
+	int (*remove)(struct pstn_call *, const char *name, const char *path);
+	/* A sentence for whoever asked, at once; the command goes on. */
+	void (*note)(struct pstn_call *, const char *fmt, ...) PSTN_PRINTF(2, 3);
 };
 
 #endif

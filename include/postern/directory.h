@@ -1,11 +1,13 @@
 /*
- * postern/directory.h - interface "accounts.directory" 1.0: who has a mailbox and may use what.
+ * postern/directory.h - interface "accounts.directory" 2.0: who has a mailbox and may use what.
  *
  * Account names are compared without case and handed out in their canonical form, user@domain.
  * An account's id is never used again, not even when an account of the same name is made later:
  * what is stored under an id belongs to nobody else.
  *
  * Change log
+ *   2.0  struct pstn_account tells its size and the quotas of the account and its domain;
+ *        save() and load() for backups
  *   1.0  first version
  */
 #ifndef POSTERN_DIRECTORY_H
@@ -17,11 +19,22 @@
 
 #define PSTN_ACCOUNT_NAME_MAX 319 /* RFC 3696 erratum 1690: 64 + 1 + 254 */
 
+/* What may be held at most; 0 = no limit. */
+struct pstn_quota {
+	uint64_t messages, octets;
+};
+
+/*
+ * Handed out by the directory into memory of its caller, who says in `size` how much there is; the
+ * directory fills what both know and sets size to that.
+ */
 struct pstn_account {
-	uint64_t id;            /* never 0 */
+	uint32_t size;
 	uint32_t session_limit; /* simultaneous sessions over all services; 0 = no limit */
-	uint32_t reserved;
+	uint64_t id;            /* never 0 */
 	char name[PSTN_ACCOUNT_NAME_MAX + 1]; /* canonical */
+	struct pstn_quota quota;              /* of the account, */
+	struct pstn_quota domain_quota;       /* and of all accounts of its domain together */
 };
 
 struct pstn_directory {
@@ -45,6 +58,15 @@ struct pstn_directory {
 	 * May block as lookup does.
 	 */
 	int (*each)(void *inst, bool (*each)(void *arg, const struct pstn_account *), void *arg);
+	/*
+	 * For backups; may block as lookup does. save: a consistent copy of all that the directory
+	 * knows (verifiers, not passwords), written to fd, an empty file. load: domains and accounts
+	 * of such a copy that are not there yet are added, with their ids; what is there stays as it
+	 * is. An id that another account has by now, and accounts that cannot be read, are counted in
+	 * *refused. PSTN_OK, PSTN_E_DAMAGED (not such a copy), PSTN_E_FULL, PSTN_E_TEMPORARY.
+	 */
+	int (*save)(void *inst, int fd);
+	int (*load)(void *inst, int fd, uint64_t *added, uint64_t *refused);
 };
 
 #endif

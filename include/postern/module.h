@@ -16,6 +16,9 @@
  * be called from elsewhere say so. A module starts no thread of its own and keeps no mutable static.
  *
  * ABI change log (newest first; MAJOR: modules are rebuilt, MINOR: older modules still load)
+ *   2.0  struct pstn_content: positions of dots and the header's length have 64 bits, since a
+ *        message may be larger than 4 GiB. PSTN_E_QUOTA. pstn_host.tell and .progress: what
+ *        `status` shows of an instance, and how far a long start is.
  *   1.0  first version
  */
 #ifndef POSTERN_MODULE_H
@@ -26,7 +29,7 @@
 #include <stdint.h>
 
 #define PSTN_MAGIC     UINT64_C(0x5053544e4d4f4431) /* "PSTNMOD1" */
-#define PSTN_ABI_MAJOR 1
+#define PSTN_ABI_MAJOR 2
 #define PSTN_ABI_MINOR 0
 
 #define PSTN_HAS(T, p, field) ((p)->size >= offsetof(T, field) + sizeof(((T *)0)->field))
@@ -50,14 +53,15 @@ enum pstn_status {
 	PSTN_E_GONE = -2,      /* was there when the snapshot was taken, is not any more */
 	PSTN_E_DENIED = -3,    /* credentials wrong, account disabled, service not allowed */
 	PSTN_E_BUSY = -4,      /* a limit of simultaneous use is reached; try later */
-	PSTN_E_FULL = -5,      /* disk or quota is full */
+	PSTN_E_FULL = -5,      /* the disk is full */
 	PSTN_E_TEMPORARY = -6, /* an I/O or resource failure that may pass */
 	PSTN_E_DAMAGED = -7,   /* data failed its checksum; an operator has to look */
 	PSTN_E_INVALID = -8,   /* the caller's argument cannot be used */
 	PSTN_E_NO_MEMORY = -9,
 	PSTN_E_TOO_LARGE = -10,
 	PSTN_E_EXISTS = -11,
-	PSTN_E_CANCELLED = -12
+	PSTN_E_CANCELLED = -12,
+	PSTN_E_QUOTA = -13 /* the account or its domain holds as much as it may */
 };
 
 /* Runs at most once, on the session's reactor, never after the session's close(). */
@@ -217,9 +221,9 @@ struct pstn_content {
 	const char *bytes; /* in memory: length bytes */
 	uint64_t offset;   /* in the file */
 	uint64_t length;   /* octets, stuffed dots not counted */
-	const uint32_t *dots;
+	const uint64_t *dots;
+	uint64_t header_length; /* octets up to and with the empty line that ends the header */
 	uint32_t ndots;
-	uint32_t header_length; /* octets up to and with the empty line that ends the header */
 	void (*release)(void *ref);
 	void *ref;
 };
@@ -323,6 +327,20 @@ struct pstn_host {
 
 	/* For commands; on the job thread that runs them. See postern/commands.h. */
 	const struct pstn_call_ops *call;
+
+	/*
+	 * A fact that `posternctl status` shows of the instance as "name.key: value", until it is
+	 * told anew; value NULL or "": not any more. For what an administrator has to know at a
+	 * glance: a lowered guarantee, the last result of a check. At most 16 keys of 31 octets,
+	 * values of 127; copied. Any thread; never blocks.
+	 */
+	void (*tell)(struct pstn_self *, const char *key, const char *value);
+	/*
+	 * In start() alone, when it takes long: what is being done ("recovering"), how far it is,
+	 * total 0 if that is not known. A generation that tells so is not given up at its
+	 * ready_deadline, and `status` shows it. Cheap to call often.
+	 */
+	void (*progress)(struct pstn_self *, const char *what, uint64_t done, uint64_t total);
 };
 
 /* ---- the one symbol exported ------------------------------------------------------------------- */

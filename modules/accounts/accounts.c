@@ -157,7 +157,7 @@ static int self_test(void *inst, char *err, size_t errlen)
 /* ---- the module ---- */
 
 static const struct pstn_offer offers[] = {
-    {PSTN_ACCOUNTS_DIRECTORY, 1, 0, &accounts_directory},
+    {PSTN_ACCOUNTS_DIRECTORY, 2, 0, &accounts_directory},
     {PSTN_CONTROL_COMMANDS, 1, 0, &accounts_commands},
     {0},
 };

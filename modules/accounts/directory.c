@@ -27,9 +27,19 @@ struct check {
 static void fill_account(struct pstn_account *out, const char *name, uint64_t id, uint32_t limit)
 {
 	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
 	out->id = id;
 	out->session_limit = limit;
 	memcpy(out->name, name, strlen(name) + 1);
+}
+
+/* The caller may know less of the struct than this module. */
+static void hand_over(struct pstn_account *out, const struct pstn_account *account)
+{
+	uint32_t size = out->size < account->size ? out->size : account->size;
+
+	memcpy(out, account, size);
+	out->size = size;
 }
 
 static int count(struct accounts *a, int status)
@@ -148,7 +158,7 @@ static void done(void *arg, int status)
 	void *callback_arg = c->arg;
 
 	if (status == PSTN_OK)
-		*c->out = c->account;
+		hand_over(c->out, &c->account);
 	free_check(c);
 	callback(callback_arg, status);
 }
@@ -158,11 +168,13 @@ static bool answer_at_once(struct accounts *a, const struct cache_digest *digest
 			   struct pstn_account *out)
 {
 	struct cache_entry entry;
+	struct pstn_account account;
 
 	if (!cache_find(a->cache, digest, a->host->now(), &entry) ||
 	    entry.checked != store_version(a->store))
 		return false;
-	fill_account(out, name, entry.account, entry.session_limit);
+	fill_account(&account, name, entry.account, entry.session_limit);
+	hand_over(out, &account);
 	a->host->count(a->self, METRIC_CACHED, 1);
 	return true;
 }
@@ -210,6 +222,7 @@ static int lookup(void *inst, const char *name, struct pstn_account *out)
 {
 	struct accounts *a = inst;
 	char canonical[NAME_SIZE];
+	struct pstn_account account;
 	uint64_t version;
 	struct row row;
 	int status;
@@ -217,8 +230,10 @@ static int lookup(void *inst, const char *name, struct pstn_account *out)
 	if (name_account(name, a->conf->default_domain, canonical))
 		return PSTN_E_INVALID;
 	status = store_find(a->store, canonical, &row, &version);
-	if (status == PSTN_OK)
-		fill_account(out, canonical, row.id, accounts_session_limit(a, &row));
+	if (status == PSTN_OK) {
+		fill_account(&account, canonical, row.id, accounts_session_limit(a, &row));
+		hand_over(out, &account);
+	}
 	return status == PSTN_OK || status == PSTN_E_NOT_FOUND ? status : PSTN_E_TEMPORARY;
 }
 

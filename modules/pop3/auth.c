@@ -216,6 +216,7 @@ void pop3_pass(struct pop3_session *p, const struct pop3_args *args)
 	if (!login)
 		return;
 	login->began = pop3->host->now();
+	login->account.size = sizeof(login->account);
 	status = pop3->directory->verify(pop3->directory_inst, p->stream, SERVICE, p->user,
 					 args->text, &login->account, verified, p);
 	pop3_await(p, status, verified);

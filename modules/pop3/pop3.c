@@ -74,7 +74,7 @@ static const struct pstn_metric metrics[] = {
 enum { NEED_DIRECTORY, NEED_MAILDROP };
 
 static const struct pstn_need needs[] = {
-    [NEED_DIRECTORY] = {PSTN_ACCOUNTS_DIRECTORY, 1, 0, 0},
+    [NEED_DIRECTORY] = {PSTN_ACCOUNTS_DIRECTORY, 2, 0, 0},
     [NEED_MAILDROP] = {PSTN_STORAGE_MAILDROP, 1, 0, 0},
     {.name = NULL},
 };

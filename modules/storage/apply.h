@@ -26,6 +26,10 @@ struct apply {
 	uint64_t account; /* of `folder`; 0: none */
 	uint32_t folder_id;
 	struct folder_row folder;
+	uint64_t owner_id; /* of `owner`; 0: none */
+	struct account_row owner;
+	char domain_name[DOMAIN_MAX + 1]; /* of `domain`; "": none */
+	struct domain_row domain;
 };
 
 /* Ranges of uids, as they stand in the body of an expunge record and in memory. */
@@ -35,7 +39,8 @@ struct uid_range {
 
 struct flag_entry {
 	uint32_t uid, flags;
-	uint64_t keywords;
+	uint32_t before; /* flags before the change */
+	uint64_t keywords, keywords_before;
 };
 
 int apply_begin(struct apply *, struct index *); /* takes the write lock */
@@ -44,6 +49,10 @@ void apply_abort(struct apply *);
 
 /* The folder's row, to be read and changed until another folder is asked for. */
 int apply_folder(struct apply *, uint64_t account, uint32_t folder, struct folder_row **);
+/* The account's row, likewise; a new one has no name yet. */
+int apply_owner(struct apply *, uint64_t account, struct account_row **);
+/* The row of the domain of an account's name, likewise. NULL: the name has none. */
+int apply_domain(struct apply *, const char *account_name, struct domain_row **);
 /* The segment's row, likewise; a new one has kind 0. */
 int apply_segment(struct apply *, uint32_t id, struct segment_row **);
 
@@ -68,7 +77,7 @@ size_t body_put_flags(const struct flag_entry *, uint32_t n, unsigned char *out)
 size_t body_put_folder(const struct folder_row *, unsigned char *out);
 bool body_get_folder(struct folder_row *, const unsigned char *, size_t n);
 #define BODY_RANGE      8
-#define BODY_FLAG       16
+#define BODY_FLAG       32
 #define BODY_FOLDER_MAX (24 + FOLDER_NAME_MAX)
 
 #endif

@@ -9,17 +9,30 @@
 
 /* ---- accounts and folders ---- */
 
+/* What an account holds counts for the domain that its name ends in. */
+static int count_for_domain(struct apply *a, const struct account_row *row, int sign)
+{
+	struct domain_row *domain;
+	int rc = apply_domain(a, row->name, &domain);
+
+	if (rc == 0 && domain) {
+		domain->messages += (uint64_t)sign * row->messages;
+		domain->octets += (uint64_t)sign * row->octets;
+	}
+	return rc;
+}
+
 int apply_account(struct apply *a, uint64_t account, const char *name)
 {
-	struct account_row row;
-	int rc = index_account(a->index, a->txn, account, &row);
+	struct account_row *row;
+	int rc = apply_owner(a, account, &row);
 
-	if (rc == MDB_NOTFOUND)
-		row = (struct account_row){.next_folder = FOLDER_INBOX + 1};
-	else if (rc != 0)
+	if (rc == 0)
+		rc = count_for_domain(a, row, -1);
+	if (rc != 0)
 		return rc;
-	snprintf(row.name, sizeof(row.name), "%s", name);
-	return index_put_account(a->index, a->txn, account, &row);
+	snprintf(row->name, sizeof(row->name), "%s", name);
+	return count_for_domain(a, row, 1);
 }
 
 static int put_name(struct apply *a, uint64_t account, const char *name, uint32_t folder)
@@ -40,18 +53,16 @@ static int drop_name(struct apply *a, uint64_t account, const char *name)
 /* The account's row keeps the next folder's id and the last uidvalidity: neither is used twice. */
 static int count_folder(struct apply *a, uint64_t account, uint32_t folder, uint32_t uidvalidity)
 {
-	struct account_row row;
-	int rc = index_account(a->index, a->txn, account, &row);
+	struct account_row *row;
+	int rc = apply_owner(a, account, &row);
 
-	if (rc == MDB_NOTFOUND)
-		row = (struct account_row){.next_folder = FOLDER_INBOX + 1};
-	else if (rc != 0)
+	if (rc != 0)
 		return rc;
-	if (folder >= row.next_folder)
-		row.next_folder = folder + 1;
-	if (uidvalidity > row.last_uidvalidity)
-		row.last_uidvalidity = uidvalidity;
-	return index_put_account(a->index, a->txn, account, &row);
+	if (folder >= row->next_folder)
+		row->next_folder = folder + 1;
+	if (uidvalidity > row->last_uidvalidity)
+		row->last_uidvalidity = uidvalidity;
+	return 0;
 }
 
 int apply_folder_state(struct apply *a, const struct record *r, const struct folder_row *said)
@@ -148,10 +159,17 @@ int apply_account_removed(struct apply *a, uint64_t account)
 	const MDB_dbi tables[] = {ix->accounts, ix->folders,    ix->names,
 				  ix->messages, ix->tombstones, ix->changes,
 				  ix->uidls,    ix->imports,    ix->keywords};
+	struct account_row *row;
 	int rc = kill_messages(a, account);
 
+	if (rc == 0)
+		rc = apply_owner(a, account, &row);
+	if (rc == 0)
+		rc = count_for_domain(a, row, -1);
+	/* What is at hand of it is not put back. */
 	if (a->account == account)
 		a->account = 0;
+	a->owner_id = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(*tables); i++)
 		rc = drop_account_rows(a, tables[i], account);
 	return rc;

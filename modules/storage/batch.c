@@ -89,12 +89,12 @@ static void push(struct batch *b, const void *p, uint64_t n)
 	b->length += n + pad;
 }
 
-static unsigned char *dots_to_disk(struct batch *b, const uint32_t *dots, uint32_t n)
+static unsigned char *dots_to_disk(struct batch *b, const uint64_t *dots, uint32_t n)
 {
-	unsigned char *out = batch_alloc(b, (size_t)n * 4);
+	unsigned char *out = batch_alloc(b, (size_t)n * RECORD_DOT);
 
 	for (uint32_t i = 0; out && i < n; i++)
-		put32(out + (size_t)i * 4, dots[i]);
+		put64(out + (size_t)i * RECORD_DOT, dots[i]);
 	return out;
 }
 
@@ -105,7 +105,7 @@ void batch_stamp(const struct batch *b, struct record *r, uint64_t group)
 	r->group = group;
 }
 
-int batch_add(struct batch *b, struct record *r, const void *body, const uint32_t *dots,
+int batch_add(struct batch *b, struct record *r, const void *body, const uint64_t *dots,
 	      uint64_t *offset)
 {
 	unsigned char *head = batch_alloc(b, RECORD_HEAD_MAX);

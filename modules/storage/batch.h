@@ -27,7 +27,7 @@ void batch_end(struct batch *);
 /* Memory that lives as long as the batch; NULL: none. */
 void *batch_alloc(struct batch *, size_t n);
 /* Append a record. body and dots stay the caller's until the batch was written. 0 or ENOMEM. */
-int batch_add(struct batch *, struct record *, const void *body, const uint32_t *dots,
+int batch_add(struct batch *, struct record *, const void *body, const uint64_t *dots,
 	      uint64_t *offset);
 /* Encode a record that stands elsewhere, in a segment of its own. */
 void batch_stamp(const struct batch *, struct record *, uint64_t group);

@@ -22,6 +22,9 @@ size_t body_put_flags(const struct flag_entry *entries, uint32_t n, unsigned cha
 		put32(out + i * BODY_FLAG, entries[i].uid);
 		put32(out + i * BODY_FLAG + 4, entries[i].flags);
 		put64(out + i * BODY_FLAG + 8, entries[i].keywords);
+		put32(out + i * BODY_FLAG + 16, entries[i].before);
+		put32(out + i * BODY_FLAG + 20, 0);
+		put64(out + i * BODY_FLAG + 24, entries[i].keywords_before);
 	}
 	return (size_t)n * BODY_FLAG;
 }
@@ -74,7 +77,11 @@ static int record_flags(struct apply *a, const struct record *r, const unsigned 
 		return EINVAL;
 	for (uint32_t i = 0; rc == 0 && i < r->count; i++) {
 		const unsigned char *p = body + i * BODY_FLAG;
-		struct flag_entry entry = {get32(p), get32(p + 4), get64(p + 8)};
+		struct flag_entry entry = {.uid = get32(p),
+					   .flags = get32(p + 4),
+					   .keywords = get64(p + 8),
+					   .before = get32(p + 16),
+					   .keywords_before = get64(p + 24)};
 
 		rc = apply_flags(a, r, &entry, 1);
 	}

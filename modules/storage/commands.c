@@ -53,6 +53,7 @@ bool command_account(struct store *st, struct pstn_call *c, struct pstn_account 
 	const char *user = call->arg(c, "user");
 	int status = PSTN_E_INVALID;
 
+	out->size = sizeof(*out);
 	if (user)
 		status = st->directory->lookup(st->directory_inst, user, out);
 	if (status == PSTN_OK)

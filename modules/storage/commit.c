@@ -6,6 +6,8 @@
 #include "group.h"
 #include "store.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define FLAGS_AT_ONCE 64
@@ -305,18 +307,21 @@ void commit_submit(struct store *st, struct pending *p)
 		give_up(st);
 }
 
-static bool join_last(struct commit *c, uint64_t account, uint32_t folder, struct flag_change f)
+static bool join_last(struct commit *c, const char *origin, uint64_t account, uint32_t folder,
+		      struct flag_change f)
 {
 	struct pending *p = c->last;
 
 	if (!p || p->kind != PENDING_FLAGS || !p->owned || p->account != account ||
-	    p->folder != folder || p->flags.count == p->flags.room)
+	    p->folder != folder || strcmp(p->origin, origin) != 0 ||
+	    p->flags.count == p->flags.room)
 		return false;
 	p->flags.changes[p->flags.count++] = f;
 	return true;
 }
 
-static struct pending *new_flags(struct store *st, uint64_t account, uint32_t folder)
+static struct pending *new_flags(struct store *st, const char *origin, uint64_t account,
+				 uint32_t folder)
 {
 	struct pending *p =
 	    store_alloc(st, sizeof(*p) + FLAGS_AT_ONCE * sizeof(struct flag_change));
@@ -326,24 +331,26 @@ static struct pending *new_flags(struct store *st, uint64_t account, uint32_t fo
 	p->kind = PENDING_FLAGS;
 	p->account = account;
 	p->folder = folder;
+	snprintf(p->origin, sizeof(p->origin), "%s", origin);
 	p->owned = true;
 	p->flags.changes = (struct flag_change *)(p + 1);
 	p->flags.room = FLAGS_AT_ONCE;
 	return p;
 }
 
-void commit_flag(struct store *st, uint64_t account, uint32_t folder, struct flag_change f)
+void commit_flag(struct store *st, const char *origin, uint64_t account, uint32_t folder,
+		 struct flag_change f)
 {
 	struct commit *c = &st->commit;
 	struct pending *p;
 	bool joined;
 
 	pthread_mutex_lock(&c->mutex);
-	joined = join_last(c, account, folder, f);
+	joined = join_last(c, origin, account, folder, f);
 	pthread_mutex_unlock(&c->mutex);
 	if (joined)
 		return;
-	p = new_flags(st, account, folder);
+	p = new_flags(st, origin, account, folder);
 	if (!p)
 		return;
 	p->flags.changes[p->flags.count++] = f;

@@ -33,15 +33,17 @@ struct pending {
 	struct pending *next;
 	enum pending_kind kind;
 	uint64_t account;
-	uint32_t folder; /* not for a delivery, which has the name */
+	uint32_t folder;             /* not for a delivery, which has the name */
+	char origin[ORIGIN_MAX + 1]; /* who asked: a session's id; "" if there is none */
 	union {
 		struct {
 			const char *account_name, *folder_name;
 			struct record record; /* what the deliverer knows is filled in */
 			const void *body;
-			const uint32_t *dots;
+			const uint64_t *dots;
 			struct segment *large; /* the text is there already; NULL: in body */
-			bool named;            /* the record has its unique id already */
+			bool named;            /* the record has its unique id already, */
+			bool known_free;       /* and no message that is there was assigned it */
 		} deliver;
 		struct {
 			const struct uid_range *ranges;
@@ -83,7 +85,8 @@ void commit_wait(struct store *, struct pending *list);
 /* op is set: it will be posted. */
 void commit_submit(struct store *, struct pending *);
 /* Nobody waits. */
-void commit_flag(struct store *, uint64_t account, uint32_t folder, struct flag_change);
+void commit_flag(struct store *, const char *origin, uint64_t account, uint32_t folder,
+		 struct flag_change);
 /* Blocks until nothing waits; for stopping. */
 void commit_flush(struct store *);
 

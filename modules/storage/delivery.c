@@ -7,6 +7,7 @@
 #include "view.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_request *q,
@@ -16,8 +17,11 @@ static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_
 
 	(void)done;
 	(void)arg;
-	if (status == PSTN_OK)
-		(*out)->session = s;
+	if (status != PSTN_OK || !s)
+		return status;
+	(*out)->session = s;
+	snprintf((*out)->pending.origin, sizeof((*out)->pending.origin), "%s",
+		 (*out)->store->host->id(s));
 	return status;
 }
 

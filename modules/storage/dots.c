@@ -18,27 +18,27 @@ struct dots {
 	uint64_t at; /* where the next go */
 	uint32_t count;
 	unsigned used;
-	unsigned char bytes[AT_ONCE * 4];
+	unsigned char bytes[AT_ONCE * RECORD_DOT];
 	unsigned char text[AT_ONCE * 2];
 };
 
 static int flush(struct dots *d)
 {
-	struct iovec v = {d->bytes, d->used * 4U};
+	struct iovec v = {d->bytes, d->used * (size_t)RECORD_DOT};
 	int rc;
 
 	if (d->used == 0)
 		return 0;
 	XXH3_64bits_update(&d->sum, d->bytes, v.iov_len);
 	rc = segment_write(d->place->segment, &v, 1, d->at);
-	d->at += d->used * 4U;
+	d->at += (uint64_t)d->used * RECORD_DOT;
 	d->used = 0;
 	return rc;
 }
 
-static int add(struct dots *d, uint32_t position)
+static int add(struct dots *d, uint64_t position)
 {
-	put32(d->bytes + d->used * 4U, position);
+	put64(d->bytes + d->used * (size_t)RECORD_DOT, position);
 	d->count++;
 	return ++d->used == AT_ONCE ? flush(d) : 0;
 }
@@ -72,7 +72,7 @@ static int end(struct dots *d, void *memory, int rc, uint32_t *n, uint64_t *sum)
 	return rc;
 }
 
-int dots_write(const struct dots_place *place, const uint32_t *dots, uint32_t n, uint64_t *sum)
+int dots_write(const struct dots_place *place, const uint64_t *dots, uint32_t n, uint64_t *sum)
 {
 	void *memory;
 	struct dots *d = begin(place, &memory);
@@ -93,7 +93,7 @@ static int look_at(struct dots *d, const unsigned char *p, size_t n, uint64_t fr
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (*line_start && p[i] == '.')
-			rc = add(d, (uint32_t)(from + i));
+			rc = add(d, from + i);
 		*line_start = p[i] == '\n';
 	}
 	return rc;

@@ -17,7 +17,7 @@ struct dots_place {
 };
 
 /* 0 or errno. */
-int dots_write(const struct dots_place *, const uint32_t *dots, uint32_t n, uint64_t *sum);
+int dots_write(const struct dots_place *, const uint64_t *dots, uint32_t n, uint64_t *sum);
 /* There were too many to keep: the text is read again. */
 int dots_find(const struct dots_place *, uint32_t *n, uint64_t *sum);
 

@@ -97,16 +97,16 @@ static int check_head(const struct fetching *f, const unsigned char *bytes, stru
 /* Dots as the core wants them: native, ascending, inside the text. */
 static int check_dots(const struct fetching *f, unsigned char *tail, const struct record *r)
 {
-	uint32_t *dots = (uint32_t *)(void *)tail;
+	uint64_t *dots = (uint64_t *)(void *)tail;
 	uint64_t least = 0;
 
 	if (f->tail && record_sum(tail, f->tail, f->file->seed) != r->tail_sum)
 		return damaged(f, "the positions of dots fail their checksum");
 	for (uint32_t i = 0; i < r->count; i++) {
-		dots[i] = get32(tail + (size_t)i * 4);
+		dots[i] = get64(tail + (size_t)i * RECORD_DOT);
 		if (dots[i] < least || dots[i] >= r->octets)
 			return damaged(f, "the positions of dots make no sense");
-		least = (uint64_t)dots[i] + 1;
+		least = dots[i] + 1;
 	}
 	return PSTN_OK;
 }
@@ -119,7 +119,7 @@ static void fill_content(const struct fetching *f, const struct record *r, struc
 	    .offset = f->row->offset + f->head,
 	    .length = r->octets,
 	    .ndots = r->count,
-	    .header_length = (uint32_t)r->header_octets,
+	    .header_length = r->header_octets,
 	    .release = release,
 	    .ref = f->got,
 	};
@@ -146,7 +146,7 @@ static int fetch_copy(struct fetching *f, struct pstn_content *out)
 	out->bytes = (const char *)text;
 	out->offset = 0;
 	out->fd = -1;
-	out->dots = (const uint32_t *)(void *)(text + body);
+	out->dots = (const uint64_t *)(void *)(text + body);
 	/* The octets stand in memory; the file is not needed any more. */
 	file_release(f->file);
 	f->got->file = NULL;
@@ -177,7 +177,7 @@ static int fetch_part(struct fetching *f, struct pstn_content *out)
 	if (f->may_block)
 		readahead(f->file->fd, (off_t)text, READ_AHEAD);
 	fill_content(f, &r, out);
-	out->dots = (const uint32_t *)(void *)tail;
+	out->dots = (const uint64_t *)(void *)tail;
 	return PSTN_OK;
 }
 
@@ -214,7 +214,7 @@ int fetch(struct store *st, const struct fetch_key *key, const struct message_ro
 			     .key = key,
 			     .row = row,
 			     .head = head_of(row),
-			     .tail = (uint64_t)row->dots * 4,
+			     .tail = (uint64_t)row->dots * RECORD_DOT,
 			     .may_block = may_block};
 	bool copy = row->octets <= FETCH_COPY_MAX;
 	int status;

@@ -121,6 +121,9 @@ static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, ui
 		return rc;
 	row->kind = kind;
 	row->end = end;
+	row->last = g->batch.time;
+	if (id > g->apply.state.segment)
+		g->apply.state.segment = id;
 	/* Who writes to a segment has it open: another one's word that it is full came too early. */
 	if (sealed)
 		row->flags |= SEGMENT_SEALED;

@@ -206,6 +206,11 @@ static int parse_identity(struct store *st, const char *text, char *err, size_t 
 		return say(st, err, n, "store",
 			   "the store was written by a later version of the server; start that "
 			   "version");
+	if (format < STORE_FORMAT)
+		return say(
+		    st, err, n, "store",
+		    "the store was written by an early version of the server whose format is "
+		    "not read any more; export its mail with that version and import it");
 	if (sscanf(text, IDENTITY "format %*u\nid %32[0-9a-f]", uuid) != 1 ||
 	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
 		return 1;

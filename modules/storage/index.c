@@ -68,6 +68,7 @@ static int open_tables(struct index *ix, MDB_txn *txn, unsigned flags)
 	    {"uidls", &ix->uidls},
 	    {"imports", &ix->imports},
 	    {"keywords", &ix->keywords},
+	    {"domains", &ix->domains},
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
@@ -378,6 +379,16 @@ int index_put_account(struct index *ix, MDB_txn *txn, uint64_t account,
 
 	key_account(key, account);
 	return put(txn, ix->accounts, key, sizeof(key), bytes, account_row_put(row, key, bytes));
+}
+
+int index_domain(struct index *ix, MDB_txn *txn, const char *domain, struct domain_row *row)
+{
+	MDB_val v;
+	int rc = get(txn, ix->domains, domain, strlen(domain), &v);
+
+	if (rc != 0)
+		return rc;
+	return domain_row_get(row, domain, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
 }
 
 int index_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,

@@ -22,7 +22,7 @@ struct index {
 	MDB_env *env;
 	/* meta: "state", segments; the others are keyed by account first, in key_ functions' order */
 	MDB_dbi meta, segments, accounts, folders, names, messages, tombstones, changes, uidls,
-	    imports, keywords;
+	    imports, keywords, domains;
 	uint32_t tag;
 	pthread_rwlock_t map; /* read: a transaction is running; write: the map is being moved */
 	uint64_t allocated;   /* of data.mdb; the leader's */
@@ -58,6 +58,7 @@ int index_segment(struct index *, MDB_txn *, uint32_t id, struct segment_row *);
 int index_put_segment(struct index *, MDB_txn *, uint32_t id, const struct segment_row *);
 int index_account(struct index *, MDB_txn *, uint64_t account, struct account_row *);
 int index_put_account(struct index *, MDB_txn *, uint64_t account, const struct account_row *);
+int index_domain(struct index *, MDB_txn *, const char *domain, struct domain_row *);
 int index_folder(struct index *, MDB_txn *, uint64_t account, uint32_t folder, struct folder_row *);
 int index_put_folder(struct index *, MDB_txn *, uint64_t account, uint32_t folder,
 		     const struct folder_row *);

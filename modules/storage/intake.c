@@ -213,7 +213,7 @@ static int more_bytes(struct pstn_delivery *d, bool may_block)
 static int more_dots(struct pstn_delivery *d)
 {
 	size_t room = d->out.dots_room * 2;
-	uint32_t *larger;
+	uint64_t *larger;
 
 	if (d->large.fd >= 0 && room > DOTS_MAX) {
 		d->dots_lost = true;

@@ -340,7 +340,8 @@ static void drop_flag(struct pstn_maildrop *d, uint32_t number, uint32_t add, ui
 		return;
 	f.uid = view_uid(v, number);
 	if (f.uid)
-		commit_flag(v->store, v->account, v->folder, f);
+		commit_flag(v->store, d->session ? v->store->host->id(d->session) : "", v->account,
+			    v->folder, f);
 }
 
 static void drop_close(struct pstn_maildrop *d)

@@ -18,15 +18,13 @@
 
 static int name_account(struct apply *a, struct batch *b, uint64_t account, const char *name)
 {
-	struct account_row row;
+	struct account_row *row;
 	struct record r = {.type = RECORD_ACCOUNT, .account = account};
 	uint64_t offset;
 	char *body;
-	int rc = index_account(a->index, a->txn, account, &row);
+	int rc = apply_owner(a, account, &row);
 
-	if (rc == 0 && strcmp(row.name, name) == 0)
-		return 0;
-	if (rc != 0 && rc != MDB_NOTFOUND)
+	if (rc != 0 || strcmp(row->name, name) == 0)
 		return rc;
 	r.body_length = strlen(name);
 	body = batch_alloc(b, r.body_length + 1);
@@ -40,21 +38,21 @@ static int name_account(struct apply *a, struct batch *b, uint64_t account, cons
 static int make_folder(struct apply *a, struct batch *b, uint64_t account, const char *name,
 		       uint32_t *folder)
 {
-	struct account_row owner;
+	struct account_row *owner;
 	struct folder_row row = {.uidnext = 1};
 	struct record r = {.type = RECORD_FOLDER, .account = account, .change = 1};
 	uint32_t now = (uint32_t)(b->time / 1000);
 	uint64_t offset;
 	unsigned char *body = batch_alloc(b, BODY_FOLDER_MAX);
-	int rc = body ? index_account(a->index, a->txn, account, &owner) : ENOMEM;
+	int rc = body ? apply_owner(a, account, &owner) : ENOMEM;
 
 	if (rc != 0)
 		return rc;
 	if (*folder != FOLDER_INBOX)
-		*folder = owner.next_folder;
+		*folder = owner->next_folder;
 	r.folder = *folder;
 	r.uid = row.uidnext;
-	row.uidvalidity = now > owner.last_uidvalidity ? now : owner.last_uidvalidity + 1;
+	row.uidvalidity = now > owner->last_uidvalidity ? now : owner->last_uidvalidity + 1;
 	snprintf(row.name, sizeof(row.name), "%s", *folder == FOLDER_INBOX ? "INBOX" : name);
 	r.body_length = body_put_folder(&row, body);
 	rc = batch_add(b, &r, body, NULL, &offset);
@@ -132,15 +130,16 @@ static bool serial_there(struct apply *a, uint64_t account, uint32_t folder, uin
 	return found;
 }
 
+/* known_free: no message that is there was given this id by us. */
 static bool uidl_taken(struct apply *a, uint64_t account, uint32_t folder, const char *uidl,
-		       int *rc)
+		       bool known_free, int *rc)
 {
 	unsigned char key[KEY_UIDL_MAX];
 	uint64_t serial = uidl_serial(uidl, a->index->tag);
 
-	if (serial)
-		return serial_there(a, account, folder, serial, rc);
-	return row_there(a, a->index->uidls, key, key_uidl(key, account, folder, uidl), rc);
+	if (row_there(a, a->index->uidls, key, key_uidl(key, account, folder, uidl), rc))
+		return true;
+	return *rc == 0 && serial && !known_free && serial_there(a, account, folder, serial, rc);
 }
 
 /* What makes a delivery impossible; nothing has been changed for it yet. */
@@ -150,7 +149,8 @@ static int judge(struct apply *a, struct pending *p, uint32_t folder, const stru
 
 	if (f->uidnext == UINT32_MAX)
 		p->status = PSTN_E_FULL;
-	else if (p->deliver.named && uidl_taken(a, p->account, folder, p->deliver.record.uidl, &rc))
+	else if (p->deliver.named && uidl_taken(a, p->account, folder, p->deliver.record.uidl,
+						p->deliver.known_free, &rc))
 		p->status = PSTN_E_EXISTS;
 	return rc;
 }
@@ -194,6 +194,9 @@ static int prepare_delivery(struct apply *a, struct batch *b, uint32_t log, stru
 	r->folder = folder;
 	r->uid = f->uidnext;
 	r->change = f->change + 1;
+	r->stored = b->time;
+	r->flags = p->deliver.named ? RECORD_NAMED : 0;
+	memcpy(r->origin, p->origin, sizeof(r->origin));
 	if (!p->deliver.named)
 		uidl_format(r->uidl, a->index->tag, ++a->state.serial);
 	return place(a, b, log, p);
@@ -215,6 +218,7 @@ static int expunge_some(struct apply *a, struct batch *b, const struct pending *
 	r.count = n;
 	r.change = f->change + 1;
 	r.time = b->time;
+	memcpy(r.origin, p->origin, sizeof(r.origin));
 	before = f->messages;
 	rc = apply_expunge(a, &r, ranges, n);
 	if (rc != 0 || f->messages == before)
@@ -277,7 +281,11 @@ static int collect_flags(struct apply *a, const struct pending *p, struct flag_e
 			return rc;
 		flags = (row.flags | f->add) & ~f->remove;
 		if (flags != row.flags)
-			entries[(*n)++] = (struct flag_entry){f->uid, flags, row.keywords};
+			entries[(*n)++] = (struct flag_entry){.uid = f->uid,
+							      .flags = flags,
+							      .before = row.flags,
+							      .keywords = row.keywords,
+							      .keywords_before = row.keywords};
 	}
 	return 0;
 }
@@ -296,6 +304,8 @@ static int prepare_flags(struct apply *a, struct batch *b, struct pending *p)
 	if (rc != 0 || r.count == 0)
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	r.change = f->change + 1;
+	r.time = b->time;
+	memcpy(r.origin, p->origin, sizeof(r.origin));
 	r.body_length = body_put_flags(entries, r.count, body);
 	rc = batch_add(b, &r, body, NULL, &offset);
 	return rc == 0 ? apply_flags(a, &r, entries, r.count) : rc;

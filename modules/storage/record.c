@@ -8,7 +8,7 @@
 
 static const char segment_magic[8] = {'P', 'S', 'T', 'N', 'S', 'E', 'G', '1'};
 #define RECORD_MAGIC   UINT32_C(0x43455250) /* "PREC" */
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 #define SUM_AT         88
 
 /* ---- the file's header ---- */
@@ -56,6 +56,8 @@ enum record_verdict segment_head_decode(struct segment_head *h, const unsigned c
 
 uint32_t record_head_length(const struct record *r)
 {
+	if (r->type == RECORD_EXPUNGE || r->type == RECORD_FLAGS)
+		return RECORD_CHANGE_HEAD;
 	if (r->type != RECORD_MESSAGE)
 		return RECORD_HEAD;
 	return (uint32_t)(RECORD_MESSAGE_HEAD + ALIGN8(strlen(r->uidl)));
@@ -63,7 +65,7 @@ uint32_t record_head_length(const struct record *r)
 
 uint64_t record_tail_length(const struct record *r)
 {
-	return r->type == RECORD_MESSAGE ? (uint64_t)r->count * 4 : 0;
+	return r->type == RECORD_MESSAGE ? (uint64_t)r->count * RECORD_DOT : 0;
 }
 
 uint64_t record_length(const struct record *r)
@@ -106,6 +108,8 @@ void record_encode(struct record *r, uint64_t seed, uint64_t offset,
 	put64(out + 64, r->body_sum);
 	put64(out + 72, r->tail_sum);
 	put64(out + 80, r->group);
+	if (r->head_length == RECORD_CHANGE_HEAD)
+		memcpy(out + RECORD_HEAD, r->origin, strnlen(r->origin, ORIGIN_MAX));
 	if (r->type == RECORD_MESSAGE) {
 		size_t length = strlen(r->uidl);
 
@@ -118,6 +122,8 @@ void record_encode(struct record *r, uint64_t seed, uint64_t offset,
 		put64(out + 136, r->expunged_change);
 		put64(out + 144, r->expunged_at);
 		memcpy(out + 152, r->import_key, 16);
+		put64(out + 168, r->stored);
+		memcpy(out + 176, r->origin, strnlen(r->origin, ORIGIN_MAX));
 		memcpy(out + RECORD_MESSAGE_HEAD, r->uidl, length);
 	}
 	put64(out + SUM_AT, head_sum(out, r->head_length, seed, offset));
@@ -135,6 +141,8 @@ static bool decode_message(struct record *r, const unsigned char *p)
 	r->expunged_change = get64(p + 136);
 	r->expunged_at = get64(p + 144);
 	memcpy(r->import_key, p + 152, 16);
+	r->stored = get64(p + 168);
+	memcpy(r->origin, p + 176, ORIGIN_MAX);
 	if (length > UIDL_MAX || r->head_length != RECORD_MESSAGE_HEAD + ALIGN8(length) ||
 	    !uidl_valid((const char *)p + RECORD_MESSAGE_HEAD, length))
 		return false;
@@ -180,6 +188,11 @@ enum record_verdict record_decode(struct record *r, const unsigned char *p, size
 									    : RECORD_BAD;
 	if (r->body_length > RECORD_SMALL_MAX)
 		return RECORD_BAD;
+	if (r->type == RECORD_EXPUNGE || r->type == RECORD_FLAGS) {
+		if (length != RECORD_CHANGE_HEAD)
+			return RECORD_BAD;
+		memcpy(r->origin, p + RECORD_HEAD, ORIGIN_MAX);
+	}
 	return r->type >= RECORD_MESSAGE && r->type <= RECORD_ACCOUNT_REMOVED ? RECORD_OK
 									      : RECORD_UNKNOWN;
 }

@@ -13,15 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_FORMAT        1U
+#define STORE_FORMAT        2U
 #define SEGMENT_HEAD        4096 /* octets before the first record */
 #define SEGMENT_HEAD_COPY   2048 /* in these, where the header stands again */
 #define RECORD_HEAD         96   /* of every record */
-#define RECORD_HEAD_MAX     256  /* of any record of this format */
-#define RECORD_MESSAGE_HEAD 168
+#define RECORD_HEAD_MAX     320  /* of any record of this format */
+#define RECORD_CHANGE_HEAD  120  /* of expunges and flags: with who it was */
+#define RECORD_MESSAGE_HEAD 200
+#define RECORD_DOT          8 /* octets of a dot's position in the tail */
 #define RECORD_BODY_MAX     ((uint64_t)1 << 40)
 #define RECORD_SMALL_MAX    ((uint64_t)128 << 10) /* body of a record that is not a message */
 #define UIDL_MAX            70
+#define ORIGIN_MAX          23 /* octets of the text that tells who asked for a change */
 
 enum segment_kind { SEGMENT_LOG = 1, SEGMENT_LARGE = 2 };
 
@@ -45,7 +48,8 @@ enum record_type {
 
 enum record_flag {
 	RECORD_SKIPPABLE = 1, /* who does not know the type may go on without it */
-	RECORD_MOVED = 2      /* the same message as before at a new place; its state is current */
+	RECORD_MOVED = 2,     /* told before, written again by compaction; its state is current */
+	RECORD_NAMED = 4      /* a message's unique id was brought along, not assigned here */
 };
 
 struct record {
@@ -62,8 +66,11 @@ struct record {
 	uint64_t time;     /* ms since 1970, when written */
 	uint64_t group;    /* offset in this segment at which the group begins */
 	uint64_t body_sum, tail_sum;
+	char
+	    origin[ORIGIN_MAX + 1]; /* of a message, expunge, flags: the session's id; "" unknown */
 	/* of a message */
-	uint64_t received;
+	uint64_t stored;   /* ms since 1970: when it came to this store; of a moved one, too */
+	uint64_t received; /* s since 1970: what the message's date of arrival is taken for */
 	uint64_t octets;
 	uint64_t header_octets;
 	uint64_t keywords;

@@ -136,6 +136,10 @@ static int apply_one(struct recovery *r, struct source *s)
 		return rc;
 	row->kind = s->kind;
 	row->end = s->scan.next;
+	if (rec->time > row->last)
+		row->last = rec->time;
+	if (s->id > r->apply.state.segment)
+		r->apply.state.segment = s->id;
 	if (s->kind == SEGMENT_LARGE)
 		row->flags |= SEGMENT_SEALED;
 	row->other = row->end - SEGMENT_HEAD - row->live - row->dead;

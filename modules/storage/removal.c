@@ -5,11 +5,13 @@
 #include "maildrop_parts.h"
 #include "store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct removal {
 	struct pstn_maildrop *drop;
 	struct pending pending;
+	char origin[ORIGIN_MAX + 1];
 	struct uid_range *ranges;
 	uint32_t *numbers; /* until the map is made */
 	uint32_t n;
@@ -51,6 +53,7 @@ static int removal_prepare(struct removal *r, const uint32_t *numbers)
 
 	r->pending =
 	    (struct pending){.kind = PENDING_EXPUNGE, .account = v->account, .folder = v->folder};
+	memcpy(r->pending.origin, r->origin, sizeof(r->origin));
 	return view_ranges(v, numbers, r->n, &r->ranges, &r->pending.expunge.count);
 }
 
@@ -113,6 +116,8 @@ int maildrop_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t 
 	if (!r)
 		return PSTN_E_NO_MEMORY;
 	*r = (struct removal){.drop = d, .n = n, .done = done, .arg = arg};
+	if (d->session)
+		snprintf(r->origin, sizeof(r->origin), "%s", st->host->id(d->session));
 	atomic_fetch_add(&d->refs, 1);
 	if (status == VIEW_COLD || !d->session) {
 		status = removal_by_job(r, numbers);

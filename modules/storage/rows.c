@@ -88,6 +88,7 @@ void state_row_put(const struct state_row *r, unsigned char out[ROW_STATE])
 	memcpy(out + 16, r->store, 16);
 	put64(out + 32, r->sequence);
 	put64(out + 40, r->serial);
+	put32(out + 48, r->segment);
 	seal(out, ROW_STATE, 0);
 }
 
@@ -103,6 +104,7 @@ bool state_row_get(struct state_row *r, const void *row, size_t n)
 	memcpy(r->store, p + 16, 16);
 	r->sequence = get64(p + 32);
 	r->serial = get64(p + 40);
+	r->segment = get32(p + 48);
 	return true;
 }
 
@@ -115,6 +117,8 @@ void segment_row_put(const struct segment_row *r, uint32_t id, unsigned char out
 	put64(out + 24, r->live);
 	put64(out + 32, r->dead);
 	put64(out + 40, r->other);
+	put64(out + 48, r->last);
+	put64(out + 56, r->died);
 	seal(out, ROW_SEGMENT, id);
 }
 
@@ -130,6 +134,8 @@ bool segment_row_get(struct segment_row *r, uint32_t id, const void *row, size_t
 	r->live = get64(p + 24);
 	r->dead = get64(p + 32);
 	r->other = get64(p + 40);
+	r->last = get64(p + 48);
+	r->died = get64(p + 56);
 	return true;
 }
 
@@ -138,12 +144,14 @@ size_t account_row_put(const struct account_row *r, const unsigned char key[KEY_
 {
 	size_t name = strlen(r->name);
 
-	memset(out, 0, 24);
+	memset(out, 0, 32);
 	put32(out + 4, r->next_folder);
 	put32(out + 8, r->last_uidvalidity);
-	memcpy(out + 24, r->name, name);
-	seal(out, 24 + name, checksum(key, KEY_ACCOUNT, 0));
-	return 24 + name;
+	put64(out + 16, r->messages);
+	put64(out + 24, r->octets);
+	memcpy(out + 32, r->name, name);
+	seal(out, 32 + name, checksum(key, KEY_ACCOUNT, 0));
+	return 32 + name;
 }
 
 bool account_row_get(struct account_row *r, const unsigned char key[KEY_ACCOUNT], const void *row,
@@ -151,11 +159,32 @@ bool account_row_get(struct account_row *r, const unsigned char key[KEY_ACCOUNT]
 {
 	const unsigned char *p = row;
 
-	if (n < 24 || !sealed(p, n, checksum(key, KEY_ACCOUNT, 0)) ||
-	    !get_name(r->name, ROW_NAME_MAX, p + 24, n - 24))
+	if (n < 32 || !sealed(p, n, checksum(key, KEY_ACCOUNT, 0)) ||
+	    !get_name(r->name, ROW_NAME_MAX, p + 32, n - 32))
 		return false;
 	r->next_folder = get32(p + 4);
 	r->last_uidvalidity = get32(p + 8);
+	r->messages = get64(p + 16);
+	r->octets = get64(p + 24);
+	return true;
+}
+
+void domain_row_put(const struct domain_row *r, const char *domain, unsigned char out[ROW_DOMAIN])
+{
+	memset(out, 0, ROW_DOMAIN);
+	put64(out + 8, r->messages);
+	put64(out + 16, r->octets);
+	seal(out, ROW_DOMAIN, checksum(domain, strlen(domain), 0));
+}
+
+bool domain_row_get(struct domain_row *r, const char *domain, const void *row, size_t n)
+{
+	const unsigned char *p = row;
+
+	if (n != ROW_DOMAIN || !sealed(p, n, checksum(domain, strlen(domain), 0)))
+		return false;
+	r->messages = get64(p + 8);
+	r->octets = get64(p + 16);
 	return true;
 }
 
@@ -175,6 +204,7 @@ size_t folder_row_put(const struct folder_row *r, const unsigned char key[KEY_FO
 	put64(out + 48, r->unseen);
 	put64(out + 56, r->tombstones);
 	put64(out + 64, r->tombstone_octets);
+	put64(out + 72, r->forgotten);
 	memcpy(out + 88, r->name, name);
 	seal(out, 88 + name, checksum(key, KEY_FOLDER, 0));
 	return 88 + name;
@@ -198,68 +228,92 @@ bool folder_row_get(struct folder_row *r, const unsigned char key[KEY_FOLDER], c
 	r->unseen = get64(p + 48);
 	r->tombstones = get64(p + 56);
 	r->tombstone_octets = get64(p + 64);
+	r->forgotten = get64(p + 72);
 	return true;
 }
 
+/* Of a message that is there the row ends before the two fields of its expunge. */
 size_t message_row_put(const struct message_row *r, const unsigned char key[KEY_MESSAGE],
 		       unsigned char out[ROW_MESSAGE_MAX])
 {
+	size_t head = r->expunged_change ? ROW_TOMBSTONE : ROW_MESSAGE;
 	size_t uidl = r->serial ? 0 : strlen(r->uidl);
 
-	memset(out, 0, ROW_MESSAGE);
+	memset(out, 0, head);
 	put32(out + 4, r->flags);
 	put64(out + 8, r->keywords);
 	put32(out + 16, r->segment);
-	put32(out + 20, r->header_octets);
+	put32(out + 20, r->state);
 	put64(out + 24, r->offset);
 	put64(out + 32, r->octets);
-	put32(out + 40, r->dots);
-	put64(out + 48, r->received);
-	put64(out + 56, r->change);
-	put64(out + 64, r->serial);
-	put64(out + 72, r->expunged_change);
-	put64(out + 80, r->expunged_at);
-	memcpy(out + ROW_MESSAGE, r->uidl, uidl);
-	seal(out, ROW_MESSAGE + uidl, checksum(key, KEY_MESSAGE, 0));
-	return ROW_MESSAGE + uidl;
+	put64(out + 40, r->header_octets);
+	put32(out + 48, r->dots);
+	put32(out + 52, r->expunged_change != 0);
+	put64(out + 56, r->received);
+	put64(out + 64, r->stored);
+	put64(out + 72, r->change);
+	put64(out + 80, r->serial);
+	if (r->expunged_change) {
+		put64(out + ROW_MESSAGE, r->expunged_change);
+		put64(out + ROW_MESSAGE + 8, r->expunged_at);
+	}
+	memcpy(out + head, r->uidl, uidl);
+	seal(out, head + uidl, checksum(key, KEY_MESSAGE, 0));
+	return head + uidl;
+}
+
+static bool get_uidl(struct message_row *r, uint32_t tag, const unsigned char *p, size_t n)
+{
+	if (r->serial) {
+		uidl_format(r->uidl, tag, r->serial);
+		return n == 0;
+	}
+	if (!uidl_valid((const char *)p, n))
+		return false;
+	memcpy(r->uidl, p, n);
+	r->uidl[n] = '\0';
+	return true;
 }
 
 bool message_row_get(struct message_row *r, const unsigned char key[KEY_MESSAGE], uint32_t tag,
 		     const void *row, size_t n)
 {
 	const unsigned char *p = row;
-	size_t uidl = n - ROW_MESSAGE;
+	size_t head;
 
 	if (n < ROW_MESSAGE || n > ROW_MESSAGE_MAX || !sealed(p, n, checksum(key, KEY_MESSAGE, 0)))
+		return false;
+	head = get32(p + 52) ? ROW_TOMBSTONE : ROW_MESSAGE;
+	if (n < head)
 		return false;
 	r->flags = get32(p + 4);
 	r->keywords = get64(p + 8);
 	r->segment = get32(p + 16);
-	r->header_octets = get32(p + 20);
+	r->state = get32(p + 20);
 	r->offset = get64(p + 24);
 	r->octets = get64(p + 32);
-	r->dots = get32(p + 40);
-	r->received = get64(p + 48);
-	r->change = get64(p + 56);
-	r->serial = get64(p + 64);
-	r->expunged_change = get64(p + 72);
-	r->expunged_at = get64(p + 80);
-	if (r->serial) {
-		uidl_format(r->uidl, tag, r->serial);
-		return uidl == 0;
-	}
-	if (!uidl_valid((const char *)p + ROW_MESSAGE, uidl))
-		return false;
-	memcpy(r->uidl, p + ROW_MESSAGE, uidl);
-	r->uidl[uidl] = '\0';
-	return true;
+	r->header_octets = get64(p + 40);
+	r->dots = get32(p + 48);
+	r->received = get64(p + 56);
+	r->stored = get64(p + 64);
+	r->change = get64(p + 72);
+	r->serial = get64(p + 80);
+	r->expunged_change = head == ROW_TOMBSTONE ? get64(p + ROW_MESSAGE) : 0;
+	r->expunged_at = head == ROW_TOMBSTONE ? get64(p + ROW_MESSAGE + 8) : 0;
+	return get_uidl(r, tag, p + head, n - head);
 }
 
 void change_row_put(const struct change_row *r, const unsigned char key[KEY_CHANGE],
 		    unsigned char out[ROW_CHANGE])
 {
+	memset(out, 0, ROW_CHANGE);
 	put32(out + 4, r->kind);
 	put32(out + 8, r->count);
+	put32(out + 12, r->before);
+	put32(out + 16, r->after);
+	put64(out + 24, r->time);
+	put64(out + 32, r->keywords_before);
+	memcpy(out + 40, r->origin, strnlen(r->origin, ORIGIN_MAX));
 	seal(out, ROW_CHANGE, checksum(key, KEY_CHANGE, 0));
 }
 
@@ -272,5 +326,11 @@ bool change_row_get(struct change_row *r, const unsigned char key[KEY_CHANGE], c
 		return false;
 	r->kind = get32(p + 4);
 	r->count = get32(p + 8);
+	r->before = get32(p + 12);
+	r->after = get32(p + 16);
+	r->time = get64(p + 24);
+	r->keywords_before = get64(p + 32);
+	memcpy(r->origin, p + 40, ORIGIN_MAX);
+	r->origin[ORIGIN_MAX] = '\0';
 	return r->count != 0;
 }

@@ -18,14 +18,17 @@
 #define KEY_IMPORT   24
 #define KEY_NAME_MAX (KEY_ACCOUNT + FOLDER_NAME_MAX)
 #define KEY_UIDL_MAX (KEY_FOLDER + UIDL_MAX)
+#define DOMAIN_MAX   255 /* octets of a domain, which is the key of its row */
 
 #define ROW_STATE       64
-#define ROW_SEGMENT     56
-#define ROW_ACCOUNT_MAX (24 + ROW_NAME_MAX)
+#define ROW_SEGMENT     64
+#define ROW_ACCOUNT_MAX (32 + ROW_NAME_MAX)
+#define ROW_DOMAIN      24
 #define ROW_FOLDER_MAX  (88 + FOLDER_NAME_MAX)
-#define ROW_MESSAGE     88
-#define ROW_MESSAGE_MAX (ROW_MESSAGE + UIDL_MAX)
-#define ROW_CHANGE      12
+#define ROW_MESSAGE     96
+#define ROW_TOMBSTONE   112
+#define ROW_MESSAGE_MAX (ROW_TOMBSTONE + UIDL_MAX)
+#define ROW_CHANGE      64
 
 struct state_row { /* of the store */
 	uint32_t format;
@@ -33,23 +36,35 @@ struct state_row { /* of the store */
 	unsigned char store[16];
 	uint64_t sequence; /* of the last group committed */
 	uint64_t serial;   /* the last one given to a message */
+	uint32_t segment;  /* the highest number that a segment ever had */
 	bool building;     /* being made from the segments: not complete yet */
 };
 
-enum segment_state { SEGMENT_SEALED = 1 };
+enum segment_state {
+	SEGMENT_SEALED = 1, /* nothing is appended any more */
+	SEGMENT_STALE = 2,  /* some of its messages stand elsewhere now: it has to go first */
+	SEGMENT_GONE = 4    /* nothing of it is needed; its file goes after the next checkpoint */
+};
 
 struct segment_row {
 	uint32_t kind, flags;
 	uint64_t end;   /* everything before is in the index */
 	uint64_t live;  /* octets of records of messages that are there */
-	uint64_t dead;  /* octets of records of expunged messages */
+	uint64_t dead;  /* octets of records of expunged messages, and of moved ones */
 	uint64_t other; /* octets of all other records */
+	uint64_t last;  /* ms since 1970 of its last record */
+	uint64_t died;  /* ms since 1970 when a message in it was last expunged */
 };
 
 struct account_row {
 	uint32_t next_folder;
 	uint32_t last_uidvalidity;
+	uint64_t messages, octets; /* over all folders, without the expunged */
 	char name[ROW_NAME_MAX + 1];
+};
+
+struct domain_row {
+	uint64_t messages, octets; /* of all accounts whose names end in it */
 };
 
 enum folder_flag { FOLDER_DELETED = 1 };
@@ -60,14 +75,20 @@ struct folder_row {
 	uint64_t expunge_change; /* the last one that was an expunge */
 	uint64_t messages, octets, unseen;
 	uint64_t tombstones, tombstone_octets;
+	uint64_t forgotten; /* what changed up to this change may not be known any more */
 	char name[FOLDER_NAME_MAX + 1];
 };
 
+enum message_state { MESSAGE_NAMED = 1 /* the unique id has a row in uidls */ };
+
 struct message_row {
-	uint32_t flags, segment, header_octets, dots;
-	uint64_t keywords, offset, octets, received, change;
+	uint32_t flags, state, segment, dots;
+	uint64_t keywords, offset, octets, header_octets;
+	uint64_t received; /* s since 1970 */
+	uint64_t stored;   /* ms since 1970 */
+	uint64_t change;
 	uint64_t serial;                       /* 0: uidl is another's, and stored */
-	uint64_t expunged_change, expunged_at; /* of tombstones */
+	uint64_t expunged_change, expunged_at; /* of tombstones, else 0 */
 	char uidl[UIDL_MAX + 1];               /* filled in either case */
 };
 
@@ -75,7 +96,11 @@ enum change_kind { CHANGE_FLAGS = 1, CHANGE_EXPUNGE = 2 };
 
 struct change_row {
 	uint32_t kind;
-	uint32_t count; /* uids from the key's on */
+	uint32_t count;         /* uids from the key's on */
+	uint64_t time;          /* ms since 1970 */
+	uint32_t before, after; /* flags */
+	uint64_t keywords_before;
+	char origin[ORIGIN_MAX + 1]; /* who asked for it: a session's id */
 };
 
 void key_account(unsigned char k[KEY_ACCOUNT], uint64_t account);
@@ -96,6 +121,8 @@ size_t account_row_put(const struct account_row *, const unsigned char key[KEY_A
 		       unsigned char out[ROW_ACCOUNT_MAX]);
 bool account_row_get(struct account_row *, const unsigned char key[KEY_ACCOUNT], const void *,
 		     size_t n);
+void domain_row_put(const struct domain_row *, const char *domain, unsigned char out[ROW_DOMAIN]);
+bool domain_row_get(struct domain_row *, const char *domain, const void *, size_t n);
 size_t folder_row_put(const struct folder_row *, const unsigned char key[KEY_FOLDER],
 		      unsigned char out[ROW_FOLDER_MAX]);
 bool folder_row_get(struct folder_row *, const unsigned char key[KEY_FOLDER], const void *,

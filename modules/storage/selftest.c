@@ -86,7 +86,8 @@ static const char *forget(struct store *st, uint64_t account)
 int selftest_run(struct store *st, char *err, size_t n)
 {
 	/* Two generations may test at the same time. */
-	struct pstn_account account = {.id = SCRATCH_ACCOUNT - (uint64_t)getpid(),
+	struct pstn_account account = {.size = sizeof(account),
+				       .id = SCRATCH_ACCOUNT - (uint64_t)getpid(),
 				       .name = "self-test"};
 	const char *fault = deliver(st, &account);
 

@@ -22,7 +22,7 @@ static const struct pstn_option options[] = {
     PSTN_OPT_BYTES(struct store_options, segment_size, .def = "64MiB", .min = "1MiB", .max = "4GiB",
 		   .help = "A segment file is ended and a new one begun at about this size."),
     PSTN_OPT_BYTES(struct store_options, message_size_limit, .def = "256MiB", .min = "64KiB",
-		   .max = "3GiB", .help = "Larger messages are refused."),
+		   .max = "64GiB", .help = "Larger messages are refused."),
     PSTN_OPT_BYTES(struct store_options, stream_threshold, .def = "1MiB", .min = "64KiB",
 		   .max = "16MiB",
 		   .help = "Messages up to this size are gathered in memory; larger ones go to a "
@@ -66,7 +66,7 @@ static const struct pstn_offer offers[] = {
 };
 
 static const struct pstn_need needs[] = {
-    {PSTN_ACCOUNTS_DIRECTORY, 1, 0, 0},
+    {PSTN_ACCOUNTS_DIRECTORY, 2, 0, 0},
     {0},
 };
 

@@ -338,15 +338,39 @@ static int begin_log(struct store *st, char *err, size_t n)
 	return -1;
 }
 
+/* A number is given once, also if the segment that had the highest is gone. */
+static int next_segment(struct store *st, uint32_t *next)
+{
+	uint32_t last = home_last_segment(st);
+	struct state_row state;
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = index_state(&st->index, txn, &state);
+	index_read_end(&st->index, txn);
+	if (rc == 0)
+		*next = (state.segment > last ? state.segment : last) + 1;
+	return rc;
+}
+
 static int open_all(struct store *st, char *err, size_t n)
 {
+	uint32_t next;
 	bool first;
+	int rc;
 
 	if (home_open(st, err, n) != 0 || home_lock(st, &first, err, n) != 0)
 		return -1;
 	if (home_identity(st, first, err, n) != 0 || open_parts(st, first, err, n) != 0)
 		return -1;
-	atomic_store(&st->next_segment, home_last_segment(st) + 1);
+	rc = next_segment(st, &next);
+	if (rc != 0) {
+		snprintf(err, n, "%s/index: %s", st->path, index_error(rc));
+		return -1;
+	}
+	atomic_store(&st->next_segment, next);
 	if (first && home_share(st, err, n) != 0)
 		return -1;
 	return begin_log(st, err, n);

@@ -109,7 +109,7 @@ static void list_orphans(struct listing *l)
 	if (mdb_cursor_open(l->txn, st->index.accounts, &c) != 0)
 		return;
 	for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &k, &v, op) == 0; op = MDB_NEXT) {
-		struct pstn_account known;
+		struct pstn_account known = {.size = sizeof(known)};
 		struct account_row row;
 		uint64_t id;
 

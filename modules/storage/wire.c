@@ -44,7 +44,7 @@ static void make_stretch(struct wire *w, struct wire_out *out, const char *in, s
 	bool only_cr = w->line_start && !w->cr && n == 1 && in[0] == '\r';
 
 	if (w->line_start && !w->cr && in[0] == '.')
-		out->dots[out->ndots++] = (uint32_t)w->octets;
+		out->dots[out->ndots++] = w->octets;
 	make(w, out, in, n);
 	w->cr = in[n - 1] == '\r';
 	w->line_start = only_cr;

@@ -22,7 +22,7 @@ struct wire {
 struct wire_out {
 	unsigned char *bytes;
 	size_t used, room;
-	uint32_t *dots;
+	uint64_t *dots;
 	size_t ndots, dots_room;
 };
 

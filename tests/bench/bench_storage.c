@@ -191,7 +191,7 @@ static char text[TEXT];
 
 static struct pstn_account account_of(uint64_t id)
 {
-	struct pstn_account a = {.id = id};
+	struct pstn_account a = {.size = sizeof(a), .id = id};
 
 	snprintf(a.name, sizeof(a.name), "user%llu@example.org", (unsigned long long)id);
 	return a;

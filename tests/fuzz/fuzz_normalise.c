@@ -50,14 +50,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t n)
 	if (n < 2)
 		return 0;
 	out.bytes = malloc(n * 2 + 2);
-	out.dots = malloc((n + 1) * 4);
+	out.dots = malloc((n + 1) * sizeof(*out.dots));
 	out.room = n * 2 + 2;
 	out.dots_room = n + 1;
 	feed(&w, &out, (const char *)octets + 2, n - 2, 1U + octets[0], 2U + octets[1]);
 	wire_model_make(&m, octets + 2, n - 2);
 	must(out.used == m.length && memcmp(out.bytes, m.text, m.length) == 0, "another text");
 	must(w.octets == m.length && w.header_octets == m.header, "another length");
-	must(out.ndots == m.ndots && memcmp(out.dots, m.dots, m.ndots * 4) == 0, "other dots");
+	must(out.ndots == m.ndots && memcmp(out.dots, m.dots, m.ndots * sizeof(*out.dots)) == 0,
+	     "other dots");
 	wire_model_free(&m);
 	free(out.bytes);
 	free(out.dots);

@@ -53,7 +53,8 @@ static void emit_content(struct pstn_session *s, const struct pstn_content *c, u
 		if (c->dots[i] < at)
 			fake_die("a content's dots do not ascend");
 		if (text[c->dots[i]] != '.')
-			fake_die("there is no dot at offset %u of a content", c->dots[i]);
+			fake_die("there is no dot at offset %llu of a content",
+				 (unsigned long long)c->dots[i]);
 		emit(s, text + at, c->dots[i] - at);
 		emit(s, ".", 1);
 		at = c->dots[i];

@@ -289,7 +289,7 @@ static int drop_list(struct pstn_maildrop *drop, uint32_t first, struct pstn_mes
 
 struct text {
 	struct pop3_fake *fake;
-	uint32_t dots[16];
+	uint64_t dots[16];
 	FILE *file;
 	char *bytes;
 };
@@ -311,7 +311,7 @@ static void find_dots(struct text *t, struct pstn_content *c, const char *text, 
 	for (size_t i = 0; i < n; i++)
 		if (text[i] == '.' && (i == 0 || text[i - 1] == '\n')) {
 			must(c->ndots < 16, "too many dots for a fake text");
-			t->dots[c->ndots++] = (uint32_t)i;
+			t->dots[c->ndots++] = i;
 		}
 	c->dots = t->dots;
 }

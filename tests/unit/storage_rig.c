@@ -19,6 +19,7 @@
 void rig_account(struct pstn_account *a, const char *name)
 {
 	memset(a, 0, sizeof(*a));
+	a->size = sizeof(*a);
 	a->id = 7;
 	for (const char *p = name; *p; p++)
 		a->id = a->id * 31 + (unsigned char)*p;

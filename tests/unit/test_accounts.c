@@ -116,7 +116,7 @@ static void add(const char *name, const char *password)
 
 enum { UNANSWERED = 1000 };
 
-static struct pstn_account account;
+static struct pstn_account account = {.size = sizeof(account)};
 static bool at_once;
 
 static void on_verified(void *arg, int status)
@@ -129,6 +129,7 @@ static int verify_for(const char *service, const char *name, const char *passwor
 	int answered = UNANSWERED, status;
 
 	memset(&account, 0, sizeof(account));
+	account.size = sizeof(account);
 	status = accounts_directory.verify(module, session, service, name, password, &account,
 					   on_verified, &answered);
 	at_once = status != PSTN_LATER;
@@ -154,7 +155,7 @@ static int64_t hashes(void)
 
 static uint64_t id_of(const char *name)
 {
-	struct pstn_account found = {0};
+	struct pstn_account found = {.size = sizeof(found)};
 
 	CU_ASSERT_EQUAL(accounts_directory.lookup(module, name, &found), PSTN_OK);
 	return found.id;
@@ -362,6 +363,7 @@ static void test_many_at_a_time(void)
 		int status;
 
 		snprintf(name, sizeof(name), "user%u", i % ACCOUNTS);
+		out[i].size = sizeof(out[i]);
 		status = accounts_directory.verify(module, session, "pop3", name, name, &out[i],
 						   count_ok, &right);
 		later += status == PSTN_LATER;

@@ -166,7 +166,7 @@ static void threads(void)
 
 static void contents(void)
 {
-	static const uint32_t dots[] = {0, 6};
+	static const uint64_t dots[] = {0, 6};
 	begin();
 	struct pstn_session *s = fake_session(self);
 	char path[200];

@@ -17,7 +17,7 @@
 enum { CLIENTS = 6, CONVERSATIONS = 300, TEXT = 150000 };
 
 static char text[TEXT];
-static uint32_t dots[TEXT / 100];
+static uint64_t dots[TEXT / 100];
 static int text_fd;
 static atomic_int lent;
 

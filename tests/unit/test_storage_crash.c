@@ -737,16 +737,19 @@ static void refuses_same_path_twice(void)
 	rig_end(&r);
 }
 
-static void refuses_later_format(void)
+static void refuses_other_formats(void)
 {
 	struct rig r;
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	rig_close(&r);
-	rig_write_file(rig_path(&r, "store"), "postern store\nformat 2\nid 00\n", 29);
+	rig_write_file(rig_path(&r, "store"), "postern store\nformat 3\nid 00\n", 29);
 	CU_ASSERT_FALSE(rig_open(&r));
 	CU_ASSERT_PTR_NOT_NULL(strstr(r.error, "later version"));
+	rig_write_file(rig_path(&r, "store"), "postern store\nformat 1\nid 00\n", 29);
+	CU_ASSERT_FALSE(rig_open(&r));
+	CU_ASSERT_PTR_NOT_NULL(strstr(r.error, "early version"));
 	rig_end(&r);
 }
 
@@ -911,7 +914,7 @@ static const struct suite_case cases[] = {
     {"a segment is resumed at its last word", resumes_at_the_last_word},
     {"recovery can be killed and begun again", recovers_from_the_same_checkpoint},
     {"one process opens a store once", refuses_same_path_twice},
-    {"a later format is refused", refuses_later_format},
+    {"other formats are refused", refuses_other_formats},
     {"a full disk", bears_full_disk},
     {"every allocation fails once", bears_lack_of_memory},
     {NULL, NULL},

@@ -19,7 +19,7 @@ enum { TEXTS = 64, DOTS_MAX = 100000 };
 struct text {
 	char *bytes;
 	size_t n;
-	uint32_t *dots;
+	uint64_t *dots;
 	uint32_t ndots;
 	int fd;          /* the same text, at offset */
 	uint64_t offset; /* in the file */
@@ -48,7 +48,7 @@ static void text_make(struct text *t, size_t n, unsigned rare, unsigned *seed)
 		t->bytes[i] = (char)('a' + rand_r(seed) % 26);
 		if (rare && t->ndots < DOTS_MAX && (unsigned)rand_r(seed) % rare == 0) {
 			t->bytes[i] = '.';
-			t->dots[t->ndots++] = (uint32_t)i;
+			t->dots[t->ndots++] = i;
 		}
 	}
 	if (pwrite(t->fd, t->bytes, n, (off_t)t->offset) != (ssize_t)n)
@@ -161,7 +161,7 @@ static void test_layouts(void)
 static void test_every_boundary(void)
 {
 	char bytes[] = "abcdef", expected[16];
-	uint32_t dots[6];
+	uint64_t dots[6];
 
 	for (unsigned mask = 0; mask < 64; mask++) {
 		struct text t = {.bytes = bytes, .n = 6, .dots = dots};

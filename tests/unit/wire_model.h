@@ -13,13 +13,14 @@
 struct wire_model {
 	unsigned char *text;
 	size_t length, header;
-	uint32_t *dots;
+	uint64_t *dots;
 	size_t ndots;
 };
 
 static void wire_model_make(struct wire_model *m, const unsigned char *in, size_t n)
 {
-	*m = (struct wire_model){.text = malloc(n * 2 + 2), .dots = malloc((n + 1) * 4)};
+	*m = (struct wire_model){.text = malloc(n * 2 + 2),
+				 .dots = malloc((n + 1) * sizeof(uint64_t))};
 	for (size_t i = 0; i < n; i++) {
 		if (in[i] == '\n' && (i == 0 || in[i - 1] != '\r'))
 			m->text[m->length++] = '\r';
@@ -31,7 +32,7 @@ static void wire_model_make(struct wire_model *m, const unsigned char *in, size_
 	}
 	for (size_t i = 0, line = 0; i < m->length; i++) {
 		if (i == line && m->text[i] == '.')
-			m->dots[m->ndots++] = (uint32_t)i;
+			m->dots[m->ndots++] = i;
 		if (m->text[i] != '\n' || i == 0 || m->text[i - 1] != '\r')
 			continue;
 		if (i - line == 1 && m->header == 0)
