@@ -9,6 +9,7 @@
 #include "view.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,6 +88,12 @@ const char *command_folder(struct store *st, struct pstn_call *c)
 	return NULL;
 }
 
+void command_origin(struct store *st, struct pstn_call *c, const char *what,
+		    char out[ORIGIN_MAX + 1])
+{
+	snprintf(out, ORIGIN_MAX + 1, "ctl:%u %s", (unsigned)st->host->call->uid(c), what);
+}
+
 /* ---- mailbox deliver ---- */
 
 static int read_message(struct store *st, struct pstn_call *c, struct pstn_delivery *d)
@@ -144,6 +151,7 @@ static void command_deliver(void *inst, struct pstn_call *c)
 	if (status == PSTN_OK)
 		p = delivery_seal(d, &status);
 	if (p) {
+		command_origin(st, c, "deliver", p->origin);
 		commit_wait(st, p);
 		status = p->status;
 	}

@@ -4,6 +4,8 @@
 #ifndef STORAGE_COMMANDS_H
 #define STORAGE_COMMANDS_H
 
+#include "record.h"
+
 #include <postern/commands.h>
 #include <postern/directory.h>
 
@@ -15,6 +17,8 @@ extern const struct pstn_commands commands_table;
 bool command_account(struct store *, struct pstn_call *, struct pstn_account *);
 /* Option "folder", INBOX by default; NULL: failed. */
 const char *command_folder(struct store *, struct pstn_call *);
+/* Who asks, as the origin of the changes made for it; what: one word of at most 8 letters. */
+void command_origin(struct store *, struct pstn_call *, const char *what, char out[ORIGIN_MAX + 1]);
 /* A status as the end of a sentence. */
 const char *command_reason(int status);
 

@@ -159,6 +159,8 @@ void command_import(void *inst, struct pstn_call *c)
 	im->call = c;
 	im->folder = folder;
 	im->unit = "messages";
+	im->bundle = (struct bundle){.store = st, .settled = import_settled, .arg = im};
+	command_origin(st, c, "import", im->origin);
 	if (command_account(st, c, &im->account)) {
 		im->status = make_buffers(im) ? PSTN_OK : PSTN_E_NO_MEMORY;
 		if (im->status == PSTN_OK)

@@ -4,13 +4,11 @@
 #ifndef STORAGE_IMPORT_H
 #define STORAGE_IMPORT_H
 
+#include "bundle.h"
 #include "checksum.h"
-#include "delivery.h"
 #include "store.h"
 
-#define IMPORT_PIECE        ((size_t)64 << 10)
-#define IMPORT_BATCH        64
-#define IMPORT_BATCH_OCTETS ((uint64_t)4 << 20)
+#define IMPORT_PIECE ((size_t)64 << 10)
 
 struct import {
 	struct store *store;
@@ -22,11 +20,8 @@ struct import {
 	struct pstn_delivery *current;
 	XXH3_state_t *hash;
 	void *hash_memory;
-	/* complete ones, to be committed together */
-	struct pstn_delivery *batch[IMPORT_BATCH];
-	struct pending *pending[IMPORT_BATCH];
-	unsigned batched;
-	uint64_t batched_octets;
+	struct bundle bundle;        /* complete ones, to be committed together */
+	char origin[ORIGIN_MAX + 1]; /* who brings them */
 	/* the result */
 	uint64_t imported, skipped, refused, octets;
 	uint64_t unreadable;
@@ -40,11 +35,12 @@ struct import {
 
 bool import_begin(struct import *, uint64_t received, uint32_t flags);
 bool import_text(struct import *, const char *bytes, size_t n);
-/* Keyed like this before? Then it is left out. Otherwise it goes with the next batch. */
+/* Keyed like this before? Then it is left out. Otherwise it goes with the next bundle. */
 bool import_end(struct import *, const unsigned char key[16], uint32_t flags);
 /* Gives up the message that was begun, if one was. */
 void import_drop(struct import *);
-/* Commits the batch. */
+void import_settled(void *arg, const struct pending *, uint64_t tag); /* the bundle's */
+/* Commits the bundle. */
 void import_flush(struct import *);
 
 /* What was hashed so far, with more of what tells where the message comes from. */

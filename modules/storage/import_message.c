@@ -1,5 +1,5 @@
 /*
- * import_message.c - one message of an import: its key, its text, and the batch it is committed in.
+ * import_message.c - one message of an import: its key, its text, and the bundle it is committed in.
  */
 #include "commands.h"
 #include "import.h"
@@ -8,32 +8,24 @@
 
 /* ---- committing ---- */
 
-static void settle_one(struct import *im, unsigned i)
+void import_settled(void *arg, const struct pending *p, uint64_t tag)
 {
-	int status = im->pending[i]->status;
+	struct import *im = arg;
 
-	if (status == PSTN_OK) {
+	(void)tag;
+	if (p->status == PSTN_OK) {
 		im->imported++;
-		im->octets += im->pending[i]->deliver.record.octets;
-		delivery_committed(im->batch[i]);
-	} else if (status == PSTN_E_EXISTS) {
+		im->octets += p->deliver.record.octets;
+	} else if (p->status == PSTN_E_EXISTS) {
 		im->skipped++;
 	} else if (im->status == PSTN_OK) {
-		im->status = status;
+		im->status = p->status;
 	}
-	delivery_free(im->batch[i]);
 }
 
 void import_flush(struct import *im)
 {
-	for (unsigned i = 0; i < im->batched; i++)
-		im->pending[i]->next = i + 1 < im->batched ? im->pending[i + 1] : NULL;
-	if (im->batched)
-		commit_wait(im->store, im->pending[0]);
-	for (unsigned i = 0; i < im->batched; i++)
-		settle_one(im, i);
-	im->batched = 0;
-	im->batched_octets = 0;
+	bundle_commit(&im->bundle);
 	im->store->host->call->progress(im->call, im->done, im->total, im->unit);
 	if (im->status == PSTN_OK && im->store->host->call->cancelled(im->call))
 		im->status = PSTN_E_CANCELLED;
@@ -104,6 +96,7 @@ void import_key(struct import *im, const void *identity, size_t n, unsigned char
 bool import_end(struct import *im, const unsigned char key[16], uint32_t flags)
 {
 	struct pending *p;
+	bool full;
 	int status;
 
 	if (import_is_there(im, key)) {
@@ -121,11 +114,10 @@ bool import_end(struct import *im, const unsigned char key[16], uint32_t flags)
 	}
 	memcpy(p->deliver.record.import_key, key, 16);
 	p->deliver.record.message_flags |= flags;
-	im->batch[im->batched] = im->current;
-	im->pending[im->batched++] = p;
-	im->batched_octets += p->deliver.record.octets;
+	memcpy(p->origin, im->origin, sizeof(p->origin));
+	full = bundle_add(&im->bundle, im->current, p, 0);
 	im->current = NULL;
-	if (im->batched == IMPORT_BATCH || im->batched_octets >= IMPORT_BATCH_OCTETS)
+	if (full)
 		import_flush(im);
 	return im->status == PSTN_OK;
 }

@@ -7,7 +7,8 @@
  *	the whole       store.c home.c, recover.c source.c at the start,
  *	                commit.c group.c prepare.c batch.c log.c ever after
  *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
- *	                delivery.c intake.c dots.c, commands.c tables.c check.c import*.c
+ *	                delivery.c intake.c dots.c bundle.c uidl_set.c,
+ *	                commands.c tables.c check.c import*.c
  *
  * Order of locks: the queue's mutex is never held while anything else is waited for; the write
  * transaction comes before the log's mutex.
