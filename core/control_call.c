@@ -34,6 +34,11 @@ void calls_cancel(void)
 	atomic_store(&cancelled, true);
 }
 
+bool calls_are_cancelled(void)
+{
+	return atomic_load(&cancelled);
+}
+
 /* ---- to the client ----------------------------------------------------------------------------- */
 
 static void send_line(struct pstn_call *c, const char *text, size_t n)
@@ -51,8 +56,7 @@ static void send_line(struct pstn_call *c, const char *text, size_t n)
 	}
 }
 
-/* Takes over the value. */
-static void send_json(struct pstn_call *c, json_t *value)
+void call_send(struct pstn_call *c, json_t *value)
 {
 	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
 
@@ -71,14 +75,14 @@ static void send_json(struct pstn_call *c, json_t *value)
 void call_answer(struct pstn_call *c)
 {
 	if (c->failure) {
-		send_json(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(c->failure)));
+		call_send(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(c->failure)));
 	} else if (c->misbuilt) {
-		send_json(c, json_pack("{s:b, s:s}", "ok", 0, "error",
+		call_send(c, json_pack("{s:b, s:s}", "ok", 0, "error",
 				       "the answer could not be built; the log of the server may "
 				       "tell more"));
 	} else {
 		json_t *result = c->root ? json_incref(c->root) : json_null();
-		send_json(c, json_pack("{s:b, s:o}", "ok", 1, "result", result));
+		call_send(c, json_pack("{s:b, s:o}", "ok", 1, "result", result));
 	}
 }
 
@@ -211,8 +215,23 @@ static void call_progress(struct pstn_call *c, uint64_t done, uint64_t total, co
 	if (done != total && now - c->progress_at < PROGRESS_EVERY)
 		return;
 	c->progress_at = now;
-	send_json(c, json_pack("{s:{s:I, s:I, s:s}}", "progress", "done", (json_int_t)done, "total",
+	call_send(c, json_pack("{s:{s:I, s:I, s:s}}", "progress", "done", (json_int_t)done, "total",
 			       (json_int_t)total, "unit", unit ? unit : ""));
+}
+
+PSTN_PRINTF(2, 3)
+static void call_note(struct pstn_call *c, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text)
+		call_send(c, json_pack("{s:o}", "note", json_text(text)));
+	free(text);
 }
 
 PSTN_PRINTF(2, 3)
@@ -237,7 +256,7 @@ static bool call_cancelled(struct pstn_call *c)
 {
 	struct pollfd p = {.fd = c->client, .events = POLLRDHUP};
 
-	if (atomic_load(&cancelled) || c->gone)
+	if (calls_are_cancelled() || c->gone)
 		return true;
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
@@ -257,4 +276,8 @@ const struct pstn_call_ops call_ops = {
     .fail = call_fail,
     .cancelled = call_cancelled,
     .uid = call_uid,
+    .file = call_file,
+    .rename = call_rename,
+    .remove = call_remove,
+    .note = call_note,
 };

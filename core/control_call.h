@@ -13,6 +13,8 @@
 
 #define CALL_DEPTH_MAX 16
 
+struct json_t;
+
 struct pstn_call {
 	struct task task;
 	int client;
@@ -30,6 +32,9 @@ struct pstn_call {
 	bool has_bytes;
 	char *failure;
 	uint64_t progress_at; /* when the last progress line went out */
+
+	unsigned asked;  /* the last question about a file */
+	int files_error; /* why no more are asked; 0: they are */
 };
 
 /* The last line: ok with the result, or the failure. */
@@ -37,5 +42,13 @@ void call_answer(struct pstn_call *);
 void call_clear(struct pstn_call *);
 /* The worker is ending: cancelled() is true for all from now on. */
 void calls_cancel(void);
+bool calls_are_cancelled(void);
+/* A line to the client. Takes over the value. */
+void call_send(struct pstn_call *, struct json_t *);
+
+/* ---- control_files.c: of struct pstn_call_ops ---- */
+int call_file(struct pstn_call *, const char *name, const char *path, int mode);
+int call_rename(struct pstn_call *, const char *name, const char *from, const char *to);
+int call_remove(struct pstn_call *, const char *name, const char *path);
 
 #endif

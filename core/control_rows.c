@@ -81,7 +81,7 @@ static const char *kind_word(uint32_t kind)
 	    [PSTN_ARG_TEXT] = CONTROL_KIND_TEXT,     [PSTN_ARG_NUMBER] = CONTROL_KIND_NUMBER,
 	    [PSTN_ARG_FILE] = CONTROL_KIND_FILE,     [PSTN_ARG_OPTION] = CONTROL_KIND_OPTION,
 	    [PSTN_ARG_SWITCH] = CONTROL_KIND_SWITCH, [PSTN_ARG_SECRET] = CONTROL_KIND_SECRET,
-	    [PSTN_ARG_INPUT] = CONTROL_KIND_INPUT,
+	    [PSTN_ARG_INPUT] = CONTROL_KIND_INPUT,   [PSTN_ARG_DIRECTORY] = CONTROL_KIND_DIRECTORY,
 	};
 
 	return kind < sizeof(words) / sizeof(words[0]) && words[kind] ? words[kind] : "unknown";
@@ -94,10 +94,11 @@ static json_t *args_json(const struct pstn_commands *table, const struct pstn_co
 
 	for (unsigned i = 0; array && control_arg_row(table, row, i, &arg); i++)
 		json_array_append_new(array,
-				      json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", arg.name,
+				      json_pack("{s:s, s:s, s:b, s:b, s:b, s:s}", "name", arg.name,
 						"kind", kind_word(arg.kind), "optional",
 						(arg.flags & PSTN_ARG_OPTIONAL) != 0, "confirm",
-						(arg.flags & PSTN_ARG_CONFIRM) != 0, "help",
+						(arg.flags & PSTN_ARG_CONFIRM) != 0, "writes",
+						(arg.flags & PSTN_ARG_WRITES) != 0, "help",
 						arg.help ? arg.help : ""));
 	return array;
 }

@@ -210,7 +210,9 @@ static int run(struct ctl *ctl)
 		request = (struct ctl_request){.command = ctl_string(command, "name"),
 					       .args = arguments.args,
 					       .files = arguments.files,
-					       .fds = arguments.fds};
+					       .fds = arguments.fds,
+					       .directories = arguments.directories,
+					       .ndirectories = arguments.ndirectories};
 		if (ctl_true(command, "each_generation") && !ctl->offline)
 			status = run_each(ctl, &request);
 		else

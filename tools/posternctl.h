@@ -38,17 +38,34 @@ void ctl_disconnect(int fd, long pid);
 
 /* ---- posternctl_request.c ---- */
 
+struct ctl_directory {    /* one below which the server may have files opened */
+	const char *name; /* the argument's */
+	int fd;           /* O_PATH */
+	bool writes;      /* may be changed */
+};
+
 struct ctl_request {
 	const char *command;
-	json_t *args;          /* object; NULL: none */
-	json_t *files;         /* array of names; NULL: none */
-	const int *fds;        /* as many */
+	json_t *args;   /* object; NULL: none */
+	json_t *files;  /* array of names; NULL: none */
+	const int *fds; /* as many */
+	const struct ctl_directory *directories;
+	int ndirectories;
 	json_int_t generation; /* 0: the current one */
 };
 
 /* The result, to be released; NULL and the person has been told. Notes, progress and raw octets
  * are shown as they come; *raw: there were octets, so the result is of no interest. */
 json_t *ctl_request(const struct ctl *, const struct ctl_request *, bool *raw);
+/* All octets, the descriptors with the first. 0, or -1 and errno. */
+int ctl_send(int socket, const char *line, size_t n, const int *fds, size_t nfds);
+
+/* ---- posternctl_files.c ---- */
+
+/* For struct ctl_directory; made if it is to be written and missing. -1: the person has been told. */
+int ctl_open_directory(const char *path, bool writes);
+/* Does what a "file" line asks for and answers it. */
+void ctl_answer_file(int socket, const struct ctl_request *, const json_t *file);
 
 /* ---- posternctl_table.c ---- */
 
@@ -70,6 +87,8 @@ struct ctl_arguments {
 	json_t *args, *files;
 	int fds[CONTROL_FILES_MAX];
 	int nfds;
+	struct ctl_directory directories[CONTROL_FILES_MAX];
+	int ndirectories;
 };
 
 /* The words behind a command's name, as its rows want them. 0, or the exit status after the person

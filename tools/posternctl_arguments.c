@@ -65,6 +65,23 @@ static int open_file(struct parse *p, const json_t *row, const char *path)
 	return add_file(p, row, fd);
 }
 
+/* The server gets the path to speak of it, and files below it when it asks for them. */
+static int open_directory(struct parse *p, const json_t *row, const char *path)
+{
+	struct ctl_arguments *out = p->out;
+	bool writes = ctl_true(row, "writes");
+	int fd;
+
+	if (out->ndirectories == CONTROL_FILES_MAX)
+		return ctl_error("too many directories");
+	fd = ctl_open_directory(path, writes);
+	if (fd < 0)
+		return EXIT_FAILURE;
+	out->directories[out->ndirectories++] =
+	    (struct ctl_directory){.name = ctl_string(row, "name"), .fd = fd, .writes = writes};
+	return set(p, row, json_string(path));
+}
+
 /* ---- options ---- */
 
 static const char *nearest_option(const struct parse *p, const char *word)
@@ -129,7 +146,7 @@ static int take_option(struct parse *p, const char *word)
 static bool is_positional(const json_t *row)
 {
 	return ctl_is_kind(row, CONTROL_KIND_TEXT) || ctl_is_kind(row, CONTROL_KIND_NUMBER) ||
-	       ctl_is_kind(row, CONTROL_KIND_FILE);
+	       ctl_is_kind(row, CONTROL_KIND_FILE) || ctl_is_kind(row, CONTROL_KIND_DIRECTORY);
 }
 
 static const json_t *next_positional(struct parse *p)
@@ -153,6 +170,8 @@ static int take_word(struct parse *p, const char *word)
 	}
 	if (ctl_is_kind(row, CONTROL_KIND_FILE))
 		return open_file(p, row, word);
+	if (ctl_is_kind(row, CONTROL_KIND_DIRECTORY))
+		return open_directory(p, row, word);
 	if (ctl_is_kind(row, CONTROL_KIND_NUMBER) &&
 	    (*word == '\0' || word[strspn(word, "0123456789")] != '\0')) {
 		ctl_error("%s has to be a number, not \"%s\"", ctl_string(row, "name"), word);
@@ -250,6 +269,8 @@ void ctl_arguments_clear(struct ctl_arguments *a)
 	for (int i = 0; i < a->nfds; i++)
 		if (a->fds[i] > STDERR_FILENO)
 			close(a->fds[i]);
+	for (int i = 0; i < a->ndirectories; i++)
+		close(a->directories[i].fd);
 	json_decref(a->args);
 	json_decref(a->files);
 }

@@ -67,6 +67,8 @@ static const char *how_given(const json_t *arg)
 {
 	if (ctl_is_kind(arg, CONTROL_KIND_FILE))
 		return "a path, or - for standard input";
+	if (ctl_is_kind(arg, CONTROL_KIND_DIRECTORY))
+		return ctl_true(arg, "writes") ? "a directory, made if missing" : "a directory";
 	if (ctl_is_kind(arg, CONTROL_KIND_SECRET))
 		return "asked for, or one line of standard input";
 	if (ctl_is_kind(arg, CONTROL_KIND_INPUT))

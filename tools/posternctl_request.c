@@ -61,12 +61,12 @@ static ssize_t send_first(int fd, const char *line, size_t n, const int *fds, si
 	return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-static int send_all(int fd, const char *line, size_t n, const struct ctl_request *r)
+int ctl_send(int fd, const char *line, size_t n, const int *fds, size_t nfds)
 {
-	size_t nfds = r->files ? json_array_size(r->files) : 0, sent = 0;
+	size_t sent = 0;
 
 	while (sent < n) {
-		ssize_t now = send_first(fd, line + sent, n - sent, r->fds, sent ? 0 : nfds);
+		ssize_t now = send_first(fd, line + sent, n - sent, fds, sent ? 0 : nfds);
 
 		if (now < 0 && errno == EINTR)
 			continue;
@@ -80,7 +80,7 @@ static int send_all(int fd, const char *line, size_t n, const struct ctl_request
 /* false: the person has been told. */
 static bool send_request(int fd, const struct ctl_request *r)
 {
-	size_t n = 0;
+	size_t n = 0, nfds = r->files ? json_array_size(r->files) : 0;
 	char *line = request_line(r, &n);
 	bool good = false;
 
@@ -88,7 +88,7 @@ static bool send_request(int fd, const struct ctl_request *r)
 		ctl_error("the arguments cannot be sent: they are not valid UTF-8");
 	else if (n > CONTROL_REQUEST_MAX)
 		ctl_error("the arguments are too long: %d octets at most", CONTROL_REQUEST_MAX);
-	else if (send_all(fd, line, n, r) != 0 && errno != EPIPE && errno != ECONNRESET)
+	else if (ctl_send(fd, line, n, r->fds, nfds) != 0 && errno != EPIPE && errno != ECONNRESET)
 		ctl_error("cannot send the request: %s", strerror(errno));
 	else
 		good = true; /* a server that closed early may still have said why */
@@ -151,7 +151,8 @@ static void write_base64(const char *text)
 }
 
 /* true: it was the last line. *result stays NULL if the command failed. */
-static bool take_answer(const json_t *answer, json_t **result, bool *raw)
+static bool take_answer(int fd, const struct ctl_request *r, const json_t *answer, json_t **result,
+			bool *raw)
 {
 	json_t *ok = json_object_get(answer, "ok"), *part;
 
@@ -160,6 +161,8 @@ static bool take_answer(const json_t *answer, json_t **result, bool *raw)
 	} else if ((part = json_object_get(answer, "note"))) {
 		end_progress();
 		ctl_error("%s", json_string_value(part) ? json_string_value(part) : "");
+	} else if ((part = json_object_get(answer, "file"))) {
+		ctl_answer_file(fd, r, part);
 	} else if ((part = json_object_get(answer, "bytes"))) {
 		*raw = true;
 		if (json_string_value(part))
@@ -250,14 +253,14 @@ static json_t *next_answer(struct reader *r)
 	return answer;
 }
 
-static json_t *receive(int fd, bool *raw)
+static json_t *receive(int fd, const struct ctl_request *r, bool *raw)
 {
 	struct reader reader = {.fd = fd};
 	json_t *result = NULL, *answer;
 	bool last = false;
 
 	while (!last && (answer = next_answer(&reader))) {
-		last = take_answer(answer, &result, raw);
+		last = take_answer(fd, r, answer, &result, raw);
 		json_decref(answer);
 	}
 	free(reader.text);
@@ -273,7 +276,7 @@ json_t *ctl_request(const struct ctl *ctl, const struct ctl_request *request, bo
 	if (fd < 0)
 		return NULL;
 	if (send_request(fd, request))
-		result = receive(fd, raw);
+		result = receive(fd, request, raw);
 	ctl_disconnect(fd, pid);
 	return result;
 }

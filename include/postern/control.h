@@ -9,21 +9,36 @@
  *   <- {"progress":{"done":10,"total":200,"unit":"messages"}}     any number
  *   <- {"note":"text for the person"}                             any number
  *   <- {"bytes":"<base64>"}                                       any number: raw output
+ *   <- {"file":{"id":N, ...}}                                     any number: see below
  *   <- {"ok":true,"result":VALUE}  or  {"ok":false,"error":"what happened and what to do"}
  *
  * Arguments are strings; a switch is true. "generation":N sends the request to the worker of that
  * generation instead of the current one. The command "help" answers with the table of commands:
- * an array of {"name","help","args":[{"name","kind","optional","confirm","help"}],
+ * an array of {"name","help","args":[{"name","kind","optional","confirm","writes","help"}],
  * "each_generation","changes"}; kind is one of the CONTROL_KIND_ words.
  *
  * Commands of the supervisor itself (it runs no module code): status, generations, reload, stop,
  * reopen-logs. All others go to the current worker; so does "help", which joins both tables. With
  * the argument "own" it is answered by the supervisor, with its own table alone.
+ *
+ * A directory argument's value is its path, for sentences only. The server cannot open it; it asks
+ * the client, which answers each question before the next is asked, within a minute:
+ *
+ *   <- {"file":{"id":1,"argument":"target","how":"create","path":"a/b"}}
+ *   -> {"file":{"id":1,"ok":true}}                 with one descriptor (SCM_RIGHTS)
+ *   -> {"file":{"id":1,"errno":2}}                 a number of errno.h
+ *
+ * how is one of the CONTROL_HOW_ words. path is relative to the directory, "" itself; octets that
+ * are not printable ASCII, and "%", are written %XX. "rename" has the new path in "to"; it and
+ * "remove" are answered without a descriptor. The client opens nothing outside of the directory: it
+ * follows no link, no "..", no mount; and changes nothing unless the argument's row says "writes".
+ *
  * The server checks the peer's credentials: root, the supervisor's own user, or a member of the
  * configured group.
  *
  * Change log
- *   1  first version
+ *   1  first version; "file" lines and the kind "directory" were added compatibly: a client that
+ *      does not know the kind refuses the word, so no such line ever reaches it
  */
 #ifndef POSTERN_CONTROL_H
 #define POSTERN_CONTROL_H
@@ -34,12 +49,20 @@
 #define CONTROL_FILES_MAX   4
 #define CONTROL_HELP_OWN    "own"
 
-#define CONTROL_KIND_TEXT   "text"
-#define CONTROL_KIND_NUMBER "number"
-#define CONTROL_KIND_FILE   "file"
-#define CONTROL_KIND_OPTION "option"
-#define CONTROL_KIND_SWITCH "switch"
-#define CONTROL_KIND_SECRET "secret"
-#define CONTROL_KIND_INPUT  "input"
+#define CONTROL_KIND_TEXT      "text"
+#define CONTROL_KIND_NUMBER    "number"
+#define CONTROL_KIND_FILE      "file"
+#define CONTROL_KIND_OPTION    "option"
+#define CONTROL_KIND_SWITCH    "switch"
+#define CONTROL_KIND_SECRET    "secret"
+#define CONTROL_KIND_INPUT     "input"
+#define CONTROL_KIND_DIRECTORY "directory"
+
+#define CONTROL_HOW_READ      "read"
+#define CONTROL_HOW_CREATE    "create"
+#define CONTROL_HOW_WRITE     "write"
+#define CONTROL_HOW_DIRECTORY "directory"
+#define CONTROL_HOW_RENAME    "rename"
+#define CONTROL_HOW_REMOVE    "remove"
 
 #endif

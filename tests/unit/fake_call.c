@@ -4,11 +4,16 @@
  */
 #include "fake_parts.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "../../tools/posternctl_beneath.h"
 
 enum { ARGS = 16, DEPTH = 16 };
 
@@ -24,6 +29,9 @@ struct pstn_call {
 	char *raw; /* bytes() */
 	size_t raw_length;
 	FILE *raw_out;
+	char *notes; /* a line each */
+	size_t notes_length;
+	FILE *notes_out;
 	char open[DEPTH]; /* '{' or '[' */
 	bool first[DEPTH];
 	unsigned depth;
@@ -37,6 +45,7 @@ struct pstn_call *fake_call(void)
 	struct pstn_call *c = fake_must(calloc(1, sizeof(*c)));
 	c->out = fake_must(open_memstream(&c->text, &c->length));
 	c->raw_out = fake_must(open_memstream(&c->raw, &c->raw_length));
+	c->notes_out = fake_must(open_memstream(&c->notes, &c->notes_length));
 	return c;
 }
 
@@ -209,6 +218,65 @@ static uint32_t call_uid(struct pstn_call *c)
 	return 0;
 }
 
+/* ---- files of a directory argument: the test's own directory ---- */
+
+static int open_target(struct pstn_call *c, const char *name, const char *what)
+{
+	const char *path = call_arg(c, name);
+
+	alive(c, what);
+	if (!path)
+		fake_die("call->%s: there is no directory argument %s", what, name);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int close_target(int dir, int status)
+{
+	int error = errno;
+
+	if (dir >= 0)
+		close(dir);
+	errno = error;
+	return status;
+}
+
+static int call_file(struct pstn_call *c, const char *name, const char *path, int mode)
+{
+	static const int flags[] = {[PSTN_FILE_READ] = O_RDONLY,
+				    [PSTN_FILE_CREATE] = O_RDWR | O_CREAT | O_EXCL,
+				    [PSTN_FILE_WRITE] = O_RDWR,
+				    [PSTN_FILE_DIRECTORY] = O_RDONLY | O_DIRECTORY};
+	int dir = open_target(c, name, "file"), fd = -1;
+
+	if (dir >= 0 && (mode != PSTN_FILE_DIRECTORY || beneath_mkdir(dir, path) == 0))
+		fd = beneath_open(dir, path, flags[mode]);
+	return close_target(dir, fd);
+}
+
+static int call_rename(struct pstn_call *c, const char *name, const char *from, const char *to)
+{
+	int dir = open_target(c, name, "rename");
+
+	return close_target(dir, dir < 0 ? -1 : beneath_rename(dir, from, to));
+}
+
+static int call_remove(struct pstn_call *c, const char *name, const char *path)
+{
+	int dir = open_target(c, name, "remove");
+
+	return close_target(dir, dir < 0 ? -1 : beneath_remove(dir, path));
+}
+
+PSTN_PRINTF(2, 3) static void call_note(struct pstn_call *c, const char *fmt, ...)
+{
+	va_list ap;
+	alive(c, "note");
+	va_start(ap, fmt);
+	vfprintf(c->notes_out, fmt, ap);
+	va_end(ap);
+	fputc('\n', c->notes_out);
+}
+
 const struct pstn_call_ops fake_call_table = {
     .size = sizeof(struct pstn_call_ops),
     .arg = call_arg,
@@ -224,6 +292,10 @@ const struct pstn_call_ops fake_call_table = {
     .fail = call_fail,
     .cancelled = call_cancelled,
     .uid = call_uid,
+    .file = call_file,
+    .rename = call_rename,
+    .remove = call_remove,
+    .note = call_note,
 };
 
 /* ---- running it and looking at the answer ---- */
@@ -265,6 +337,12 @@ const char *fake_call_error(struct pstn_call *c)
 	return c->error;
 }
 
+const char *fake_call_notes(struct pstn_call *c)
+{
+	fflush(c->notes_out);
+	return c->notes;
+}
+
 const char *fake_call_bytes(struct pstn_call *c, size_t *n)
 {
 	fflush(c->raw_out);
@@ -285,8 +363,10 @@ void fake_call_free(struct pstn_call *c)
 	}
 	fclose(c->out);
 	fclose(c->raw_out);
+	fclose(c->notes_out);
 	free(c->text);
 	free(c->raw);
+	free(c->notes);
 	free(c->error);
 	free(c);
 }

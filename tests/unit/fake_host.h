@@ -106,11 +106,13 @@ void fake_log_clear(void);
 struct pstn_call *fake_call(void);
 void fake_call_arg(struct pstn_call *, const char *name, const char *value);
 void fake_call_fd(struct pstn_call *, const char *name, int fd); /* stays the test's to close */
+/* A directory argument is fake_call_arg() with its path: files below it are opened for real. */
 void fake_call_cancel(struct pstn_call *);
 /* Runs the command of that name as if on a job thread; aborts if there is none. */
 void fake_call_run(struct pstn_call *, const struct pstn_commands *, const char *name, void *inst);
 const char *fake_call_answer(struct pstn_call *); /* compact JSON; "" if nothing was answered */
 const char *fake_call_error(struct pstn_call *);  /* what fail() said; NULL: it did not */
+const char *fake_call_notes(struct pstn_call *);  /* what note() said, a line each */
 const char *fake_call_bytes(struct pstn_call *, size_t *n);
 uint64_t fake_call_progress(struct pstn_call *); /* the last `done` */
 void fake_call_free(struct pstn_call *);
