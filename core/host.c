@@ -10,6 +10,7 @@
 #include "op.h"
 #include "reactor.h"
 #include "session.h"
+#include "told.h"
 
 static void host_log(struct pstn_self *self, struct pstn_session *s, int level, const char *event,
 		     const struct pstn_field *fields, size_t n)
@@ -50,6 +51,16 @@ static const void *host_need(struct pstn_self *self, uint32_t i, void **inst)
 	return instance_need(self, i, inst);
 }
 
+static void host_tell(struct pstn_self *self, const char *key, const char *value)
+{
+	told_fact(instance_told(self), key, value);
+}
+
+static void host_progress(struct pstn_self *self, const char *what, uint64_t done, uint64_t total)
+{
+	told_progress(instance_name(self), what, done, total);
+}
+
 const struct pstn_host host_table = {
     .size = sizeof(struct pstn_host),
     .abi_major = PSTN_ABI_MAJOR,
@@ -86,4 +97,6 @@ const struct pstn_host host_table = {
     .set_state = session_set_state,
     .claim = session_claim,
     .call = &call_ops,
+    .tell = host_tell,
+    .progress = host_progress,
 };

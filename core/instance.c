@@ -39,6 +39,11 @@ const char *instance_name(const struct pstn_self *self)
 	return self->plan->name;
 }
 
+struct told *instance_told(struct pstn_self *self)
+{
+	return &self->told;
+}
+
 int instance_log_level(const struct pstn_self *self)
 {
 	return atomic_load_explicit(&self->log_level, memory_order_relaxed);

@@ -34,6 +34,7 @@ const struct pstn_module *instance_module(const struct pstn_self *); /* the live
 void *instance_handle(const struct pstn_self *);                     /* what start() returned */
 const char *instance_name(const struct pstn_self *);
 int instance_log_level(const struct pstn_self *); /* highest level wanted; cached */
+struct told *instance_told(struct pstn_self *);
 void instance_refresh_log_levels(struct instances *);
 /* The table an instance offers under a name, NULL if it does not. */
 const void *instance_offer(const struct pstn_self *, const char *interface, uint16_t major);

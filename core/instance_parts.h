@@ -5,6 +5,7 @@
 #define CORE_INSTANCE_PARTS_H
 
 #include "instance.h"
+#include "told.h"
 
 #include <stdatomic.h>
 
@@ -23,6 +24,7 @@ struct pstn_self {
 	int metrics; /* number of the first counter, -1: none */
 	int bytes;   /* number of a counter */
 	atomic_int log_level;
+	struct told told;
 	_Alignas(64) atomic_int_least64_t pending;
 };
 

@@ -154,14 +154,17 @@ static struct instances *instances_new(const struct plan *plan)
 		self->dirs = &plan->dirs;
 		self->bytes = self->metrics = -1;
 		atomic_init(&self->log_level, PSTN_INFO);
+		told_init(&self->told);
 	}
 	return all;
 }
 
 static void instances_free(struct instances **all)
 {
-	for (unsigned i = 0; i < (*all)->n; i++)
+	for (unsigned i = 0; i < (*all)->n; i++) {
 		free((*all)->all[i].needs);
+		told_clear(&(*all)->all[i].told);
+	}
 	free((*all)->all);
 	free(*all);
 	*all = NULL;

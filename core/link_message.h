@@ -40,6 +40,8 @@ enum link_type {
 	LINK_DRAINED,   /* the answer to DRAIN: accepts no more, has let go of its sockets */
 	LINK_TOOK,      /* ticket: a LINK_CONTROL is in hand and will be answered */
 	LINK_BEAT,      /* alive (all reactors turned), sessions */
+	LINK_FACTS,     /* instance, how many, each with key and value: all it tells now */
+	LINK_PROGRESS,  /* instance, what its start is doing, done, total */
 
 	/* supervisor to worker */
 	LINK_START = 64, /* generation, slot, dry run, directories; claims descriptor */

@@ -59,7 +59,7 @@ struct child {
 	enum child_state state;
 	enum reason reason;
 	bool planned, confined, going, retired;
-	char fate[96]; /* why the supervisor killed it; "": it did not */
+	char fate[288]; /* why the supervisor killed it; "": it did not */
 	char version[32];
 	struct limits limits;
 	bool has_group;
@@ -70,7 +70,10 @@ struct child {
 	uint64_t beat;                    /* the last one with all reactors turning */
 	uint64_t kill_at;                 /* 0: not ending */
 	uint64_t sessions;
-	char *boot; /* what a reload may not change; see plan_boot.h */
+	char progress[224]; /* of its start; "": it told nothing */
+	uint64_t progress_done, progress_said;
+	struct json_t *facts; /* by instance, of keys and values; NULL: none */
+	char *boot;           /* what a reload may not change; see plan_boot.h */
 	struct lines errors, warnings, modules, phases, addresses;
 	char sandbox[64];
 };
@@ -156,6 +159,8 @@ void supervisor_log(struct supervisor *, int level, const char *event, const cha
 void supervisor_log_line(struct supervisor *, int level, const char *line);
 /* Tells a daemon's waiting parent how the start went. */
 void supervisor_boot_done(struct supervisor *, bool ok);
+/* Tells it something on the way. */
+void supervisor_boot_note(struct supervisor *, const char *text);
 
 /* ---- supervisor_spawn.c ---- */
 /* A new candidate, or NULL and a sentence. */
@@ -165,6 +170,12 @@ void child_free(struct child *);
 /* ---- supervisor_messages.c ---- */
 /* Hears a bounded number of messages; true: there may be more. */
 bool child_readable(struct supervisor *, struct child *);
+
+/* ---- supervisor_told.c ---- */
+void child_facts(struct supervisor *, struct child *, struct link_message *);
+void child_progress(struct supervisor *, struct child *, struct link_message *);
+/* { "instance.key": "value" }, the caller's. */
+struct json_t *child_facts_flat(const struct child *);
 
 /* ---- supervisor_children.c ---- */
 void children_reap(struct supervisor *);
@@ -238,6 +249,8 @@ void notify_ready(struct supervisor *);
 void notify_reloading(struct supervisor *);
 void notify_stopping(struct supervisor *);
 void notify_status(struct supervisor *);
+/* A start takes long but gets ahead: it is given ms more. */
+void notify_starting(struct supervisor *, const char *progress, uint64_t ms);
 void notify_watchdog(struct supervisor *);
 
 #endif

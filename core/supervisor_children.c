@@ -66,7 +66,7 @@ static void say_how(const struct child *c, int status, char *how, size_t size)
 
 static void bury(struct supervisor *sv, struct child *c, int status)
 {
-	char how[160];
+	char how[320];
 	struct child **at = &sv->children;
 
 	for (int i = 0; i < LAST_WORDS && child_readable(sv, c); i++)
@@ -119,11 +119,14 @@ static void bark(struct supervisor *sv, struct child *c, uint64_t now)
 static void check(struct supervisor *sv, struct child *c, uint64_t now)
 {
 	uint64_t due = watchdog_due(c);
-	char fate[96];
+	char fate[sizeof(c->fate)];
 
 	if (c->deadline && now >= c->deadline) {
-		snprintf(fate, sizeof(fate), "was killed: not ready within %.1f s",
-			 (double)(now - c->started) / 1000);
+		int n = snprintf(fate, sizeof(fate), "was killed: not ready within %.1f s",
+				 (double)(now - c->started) / 1000);
+		if (c->progress[0])
+			snprintf(fate + n, sizeof(fate) - (size_t)n,
+				 "; it told no progress beyond \"%.180s\"", c->progress);
 		child_kill(sv, c, fate);
 	} else if (c->kill_at && now >= c->kill_at) {
 		child_kill(sv, c, "was killed: it did not end when asked to");

@@ -128,10 +128,8 @@ static void write_line(struct supervisor *sv, int level, const char *text)
 		return;
 	write_all(sv->log >= 0 ? sv->log : STDERR_FILENO, line, (size_t)n);
 	free(line);
-	if (sv->boot >= 0 && level <= PSTN_WARNING) {
-		write_all(sv->boot, text, strlen(text));
-		write_all(sv->boot, "\n", 1);
-	}
+	if (level <= PSTN_WARNING)
+		supervisor_boot_note(sv, text);
 }
 
 /* The text may be a worker's: it is one line, and nothing that a terminal obeys. */
@@ -176,6 +174,14 @@ void supervisor_log(struct supervisor *sv, int level, const char *event, const c
 	supervisor_log_line(sv, level, text);
 	forward(sv, level, event, text);
 	free(text);
+}
+
+void supervisor_boot_note(struct supervisor *sv, const char *text)
+{
+	if (sv->boot < 0)
+		return;
+	write_all(sv->boot, text, strlen(text));
+	write_all(sv->boot, "\n", 1);
 }
 
 void supervisor_boot_done(struct supervisor *sv, bool ok)

@@ -142,10 +142,19 @@ static void on_beat(struct supervisor *sv, struct child *c, struct link_message 
 static void handle(struct supervisor *sv, struct child *c, struct link_message *m)
 {
 	static void (*const on[])(struct supervisor *, struct child *, struct link_message *) = {
-	    [LINK_HELLO] = on_hello, [LINK_PLAN] = on_plan,       [LINK_REPORT] = on_report,
-	    [LINK_LOG] = on_log,     [LINK_LISTEN] = on_listen,   [LINK_CONFINED] = on_confined,
-	    [LINK_READY] = on_ready, [LINK_SERVING] = on_serving, [LINK_DRAINED] = on_drained,
-	    [LINK_TOOK] = on_took,   [LINK_BEAT] = on_beat,
+	    [LINK_HELLO] = on_hello,
+	    [LINK_PLAN] = on_plan,
+	    [LINK_REPORT] = on_report,
+	    [LINK_LOG] = on_log,
+	    [LINK_LISTEN] = on_listen,
+	    [LINK_CONFINED] = on_confined,
+	    [LINK_READY] = on_ready,
+	    [LINK_SERVING] = on_serving,
+	    [LINK_DRAINED] = on_drained,
+	    [LINK_TOOK] = on_took,
+	    [LINK_BEAT] = on_beat,
+	    [LINK_FACTS] = child_facts,
+	    [LINK_PROGRESS] = child_progress,
 	};
 
 	/* What this release does not know a newer worker can do without. */

@@ -54,6 +54,13 @@ void notify_status(struct supervisor *sv)
 		sd_notifyf(0, "STATUS=generation %u serves", sv->current->generation);
 }
 
+void notify_starting(struct supervisor *sv, const char *progress, uint64_t ms)
+{
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, ms * 1000);
+	if (!sv->trouble)
+		sd_notifyf(0, "STATUS=starting: %s", progress);
+}
+
 void notify_watchdog(struct supervisor *sv)
 {
 	uint64_t now = supervisor_now();
@@ -84,6 +91,13 @@ void notify_stopping(struct supervisor *sv)
 void notify_status(struct supervisor *sv)
 {
 	(void)sv;
+}
+
+void notify_starting(struct supervisor *sv, const char *progress, uint64_t ms)
+{
+	(void)sv;
+	(void)progress;
+	(void)ms;
 }
 
 void notify_watchdog(struct supervisor *sv)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "supervisor.h"
 
 static int free_slot(const struct supervisor *sv)
@@ -114,6 +116,7 @@ void child_free(struct child *c)
 	lines_clear(&c->modules);
 	lines_clear(&c->phases);
 	lines_clear(&c->addresses);
+	json_decref(c->facts);
 	free(c);
 }
 

@@ -79,16 +79,27 @@ json_t *supervisor_status(const struct supervisor *sv)
 		json_object_set_new(o, "worker_version", json_text(sv->current->version));
 		json_object_set_new(o, "sandbox", json_text(sv->current->sandbox));
 	}
+	if (sv->candidate && sv->candidate->progress[0])
+		json_object_set_new(o, "starting", json_text(sv->candidate->progress));
 	json_object_set_new(o, "generations", json_integer(n));
 	json_object_set_new(o, "sessions", json_integer((json_int_t)sessions));
 	json_object_set_new(o, "restarts", json_integer(sv->restarts));
 	json_object_set_new(o, "listeners", addresses(sv));
 	if (sv->current)
 		json_object_set_new(o, "modules", strings(&sv->current->modules));
+	if (sv->current && json_object_size(sv->current->facts) > 0)
+		json_object_set_new(o, "facts", child_facts_flat(sv->current));
 	json_object_set_new(o, "configuration", json_text(sv->dirs.config_file));
 	json_object_set_new(o, "state", json_text(sv->dirs.state));
 	json_object_set_new(o, "log", json_text(sv->dirs.log));
 	return o;
+}
+
+static const char *note(const struct supervisor *sv, const struct child *c)
+{
+	if (c->state == CHILD_CANDIDATE)
+		return c->progress;
+	return c == sv->current && sv->trouble ? sv->trouble : "";
 }
 
 static json_t *row(const struct supervisor *sv, const struct child *c)
@@ -105,8 +116,7 @@ static json_t *row(const struct supervisor *sv, const struct child *c)
 	json_object_set_new(o, "ready_ms",
 			    json_integer(c->serving ? (json_int_t)(c->serving - c->started) : 0));
 	json_object_set_new(o, "version", json_text(c->version));
-	json_object_set_new(o, "note",
-			    json_text(c == sv->current && sv->trouble ? sv->trouble : ""));
+	json_object_set_new(o, "note", json_text(note(sv, c)));
 	return o;
 }
 

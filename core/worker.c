@@ -21,8 +21,10 @@
 #include "log.h"
 #include "op.h"
 #include "reactor.h"
+#include "told.h"
 
-#define END_LIMIT 5000 /* ms for closed sessions and modules to be done */
+#define OFFLINE_PROGRESS 2000 /* ms between lines */
+#define END_LIMIT        5000 /* ms for closed sessions and modules to be done */
 
 static void pause_ms(long ms)
 {
@@ -127,6 +129,7 @@ static int come_up(struct worker *w)
 	/* A module that hangs in its start would survive the supervisor as a useless process. */
 	if (!w->single)
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	told_progress_to(worker_send_progress);
 	return worker_start_services(w, worker_early_log) < 0 ? -1 : 1;
 }
 
@@ -139,6 +142,7 @@ static int live(struct worker *w)
 		CORE_EVENT(PSTN_INFO, "ready", PSTN_U("generation", w->generation),
 			   PSTN_S("version", PACKAGE_VERSION), PSTN_S("sandbox", w->sandbox));
 		(void)prctl(PR_SET_PDEATHSIG, 0);
+		worker_send_facts(w);
 		worker_send_ready(w);
 		worker_loop(w);
 	}
@@ -212,10 +216,24 @@ static void refuse_offline(const struct worker *w, int fd, const char *err)
 	call_clear(c);
 }
 
+/* Somebody waits at a terminal. */
+static void print_progress(const char *instance, const char *what, uint64_t done, uint64_t total)
+{
+	static uint64_t next;
+	char text[256];
+
+	if (reactor_now() < next)
+		return;
+	next = reactor_now() + OFFLINE_PROGRESS;
+	told_progress_text(text, sizeof(text), instance, what, done, total);
+	fprintf(stderr, "posternd: %s\n", text);
+}
+
 static int start_offline(struct worker *w)
 {
 	if (worker_plan(w) < 0 || worker_confine(w) < 0)
 		return -1;
+	told_progress_to(print_progress);
 	return worker_start_services(w, print_early);
 }
 

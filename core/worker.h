@@ -79,6 +79,9 @@ void worker_send_plan(struct worker *);
 void worker_send_ready(struct worker *);
 void worker_send_took(struct worker *, uint64_t ticket);
 void worker_send_beat(struct worker *, bool alive, uint64_t sessions);
+void worker_send_facts(struct worker *); /* those that the supervisor does not know yet */
+/* For told_progress_to(). */
+void worker_send_progress(const char *instance, const char *what, uint64_t done, uint64_t total);
 /* The listening socket for an address; -1 and a sentence. */
 int worker_ask_socket(struct worker *, const char *address, int backlog, char *err, size_t errlen);
 /* For log_start(): lines go to the supervisor. */

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "plan_boot.h"
+#include "told.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -156,6 +157,45 @@ void worker_send_beat(struct worker *w, bool alive, uint64_t sessions)
 	link_put_number(&w->message, sessions);
 	/* Not waiting: a supervisor that is stopped for a while must not stop us. */
 	(void)link_send(w->link, &w->message, false);
+}
+
+/* What does not get through goes with a later beat. */
+static void send_facts_of(struct worker *w, struct pstn_self *self)
+{
+	struct told *told = instance_told(self);
+	struct fact facts[FACTS_MAX];
+	unsigned changes, n = told_facts(told, facts, &changes);
+
+	if (changes == told->sent)
+		return;
+	link_begin(&w->message, LINK_FACTS);
+	link_put_text(&w->message, instance_name(self));
+	link_put_number(&w->message, n);
+	for (unsigned i = 0; i < n; i++) {
+		link_put_text(&w->message, facts[i].key);
+		link_put_text(&w->message, facts[i].value);
+	}
+	if (link_send(w->link, &w->message, false) == 0)
+		told->sent = changes;
+}
+
+void worker_send_facts(struct worker *w)
+{
+	for (unsigned i = 0; w->link >= 0 && i < instances_count(w->instances); i++)
+		send_facts_of(w, instances_at(w->instances, i));
+}
+
+void worker_send_progress(const char *instance, const char *what, uint64_t done, uint64_t total)
+{
+	pthread_mutex_lock(&early.lock);
+	link_begin(&early.message, LINK_PROGRESS);
+	link_put_text(&early.message, instance);
+	link_put_text(&early.message, what);
+	link_put_number(&early.message, done);
+	link_put_number(&early.message, total);
+	if (early.link >= 0)
+		(void)link_send(early.link, &early.message, true);
+	pthread_mutex_unlock(&early.lock);
 }
 
 int worker_ask_socket(struct worker *w, const char *address, int backlog, char *err, size_t errlen)

@@ -281,6 +281,7 @@ static void beat(struct worker *w, uint64_t now)
 	if (w->link < 0 || now < w->beat_at)
 		return;
 	worker_send_beat(w, reactors_pulse(w->reactors), reactors_sessions(w->reactors));
+	worker_send_facts(w);
 	w->beat_at = now + beat_interval(w);
 	/* A sink may want more or less than before: somebody raised a level, or its time is over. */
 	instance_refresh_log_levels(w->instances);

@@ -20,6 +20,7 @@
 #include "plan_boot.h"
 #include "reactor.h"
 #include "sandbox.h"
+#include "told.h"
 
 static const struct place nowhere;
 
@@ -177,7 +178,11 @@ static int start_modules(struct worker *w)
 {
 	w->instances = instances_open(w->plan, w->reports);
 	worker_phase(w, "open modules");
-	if (!w->instances || instances_start(w->instances, w->reports) < 0)
+	if (!w->instances)
+		return -1;
+	int started = instances_start(w->instances, w->reports);
+	told_progress_to(NULL);
+	if (started < 0)
 		return -1;
 	worker_phase(w, "start modules");
 	if (instances_self_test(w->instances, w->reports) < 0)

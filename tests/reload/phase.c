@@ -5,6 +5,7 @@
  *   PHASE_GREETING "..."   the first line of every session and the answer to WHO
  *   PHASE_ROOM n           octets of session state, each marked and checked
  *   PHASE_FAILS_START, PHASE_FAILS_TEST, PHASE_CRASHES_START, PHASE_HANGS_START
+ *   PHASE_TELLS n          a start of n steps of 100 ms that tells how far it is
  *   PHASE_CRASHES_AFTER ms a crash so long after the start (within probation)
  *
  * Commands: WHO (which build answers), ECHO text, CRASH (the worker), WEDGE (the reactor for ever),
@@ -65,6 +66,13 @@ static void *phase_start(struct pstn_self *self, const struct pstn_host *host, c
 	*p = (struct phase){.self = self, .host = host};
 #ifdef PHASE_CRASHES_START
 	crash(p, 0);
+#endif
+	host->tell(self, "greeting", PHASE_GREETING);
+#ifdef PHASE_TELLS
+	for (unsigned i = 0; i < PHASE_TELLS; i++) {
+		host->progress(self, "waiting for the tide", i, PHASE_TELLS);
+		usleep(100000);
+	}
 #endif
 #ifdef PHASE_HANGS_START
 	pause();

@@ -219,6 +219,51 @@ int64_t fake_metric(struct pstn_self *self, uint32_t metric)
 				     : 0;
 }
 
+static void host_tell(struct pstn_self *self, const char *key, const char *value)
+{
+	unsigned i = 0;
+
+	if (!key || !*key || strlen(key) > 31 || (value && strlen(value) > 127))
+		fake_die("%s tells a fact that does not fit: %s: %s", self->name, key, value);
+	fake_lock();
+	while (i < FAKE_FACTS && self->facts[i].key[0] && strcmp(self->facts[i].key, key) != 0)
+		i++;
+	if (i == FAKE_FACTS)
+		fake_die("%s tells more facts than `status` shows", self->name);
+	snprintf(self->facts[i].key, sizeof(self->facts[i].key), "%s", key);
+	snprintf(self->facts[i].value, sizeof(self->facts[i].value), "%s", value ? value : "");
+	fake_unlock();
+}
+
+const char *fake_fact(struct pstn_self *self, const char *key, char value[128])
+{
+	value[0] = '\0';
+	fake_lock();
+	for (unsigned i = 0; i < FAKE_FACTS; i++)
+		if (strcmp(self->facts[i].key, key) == 0)
+			snprintf(value, 128, "%s", self->facts[i].value);
+	fake_unlock();
+	return value;
+}
+
+static void host_progress(struct pstn_self *self, const char *what, uint64_t done, uint64_t total)
+{
+	if (total && done > total)
+		fake_die("%s: %s is further than its end", self->name, what);
+	self->progressed++;
+	snprintf(self->progress, sizeof(self->progress), "%s", what);
+}
+
+unsigned fake_progressed(struct pstn_self *self)
+{
+	return self->progressed;
+}
+
+const char *fake_progress(struct pstn_self *self)
+{
+	return self->progress;
+}
+
 static const char *host_name(struct pstn_self *self)
 {
 	return self->name;
@@ -259,6 +304,8 @@ static void fill_table(void)
 	table.post = fake_op_post;
 	table.cancel = fake_op_cancel;
 	table.call = &fake_call_table;
+	table.tell = host_tell;
+	table.progress = host_progress;
 }
 
 static void make_directories(void)

@@ -34,6 +34,11 @@ struct pstn_self *fake_self(const char *name);
 const char *fake_directory(void); /* the scratch directory; config, state, run, log are below it */
 void fake_need(struct pstn_self *, uint32_t i, const void *table, void *inst);
 int64_t fake_metric(struct pstn_self *, uint32_t metric);
+/* What the instance tells for `status`, copied; "" if it does not. */
+const char *fake_fact(struct pstn_self *, const char *key, char value[128]);
+/* How often it told progress, and what its start was doing last. */
+unsigned fake_progressed(struct pstn_self *);
+const char *fake_progress(struct pstn_self *);
 
 /* ---- memory: host->alloc and the operations themselves count as allocations ---- */
 void fake_fail_alloc(unsigned long n); /* the n-th from now fails, and only that one; 0 = none */

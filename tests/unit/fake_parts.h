@@ -8,12 +8,17 @@
 
 #include <pthread.h>
 
-enum { FAKE_NEEDS = 32, FAKE_METRICS = 128 };
+enum { FAKE_NEEDS = 32, FAKE_METRICS = 128, FAKE_FACTS = 16 };
 
 struct pstn_self {
 	struct pstn_self *next;
 	char *name;
 	int64_t metrics[FAKE_METRICS];
+	struct {
+		char key[32], value[128];
+	} facts[FAKE_FACTS];
+	unsigned progressed;
+	char progress[64];
 	struct {
 		const void *table;
 		void *inst;
