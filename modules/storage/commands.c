@@ -7,6 +7,7 @@
 #include "fetch.h"
 #include "store.h"
 #include "view.h"
+#include "when.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,6 +93,47 @@ void command_origin(struct store *st, struct pstn_call *c, const char *what,
 		    char out[ORIGIN_MAX + 1])
 {
 	snprintf(out, ORIGIN_MAX + 1, "ctl:%u %s", (unsigned)st->host->call->uid(c), what);
+}
+
+bool command_limit(struct store *st, struct pstn_call *c, uint32_t usual, uint32_t *limit)
+{
+	const char *text = st->host->call->arg(c, "limit");
+	char *end;
+	unsigned long n;
+
+	*limit = usual;
+	if (!text)
+		return true;
+	n = strtoul(text, &end, 10);
+	*limit = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX - 1;
+	if (*text >= '0' && *text <= '9' && *end == '\0')
+		return true;
+	st->host->call->fail(c, "--limit takes a number, not \"%s\".", text);
+	return false;
+}
+
+bool command_moment(struct store *st, struct pstn_call *c, const char *option, uint64_t *ms)
+{
+	const char *text = st->host->call->arg(c, option);
+
+	if (!text || when_parse(text, store_time(), ms))
+		return true;
+	st->host->call->fail(c, "--%s: \"%s\" is no moment; write " WHEN_EXAMPLES ".", option,
+			     text);
+	return false;
+}
+
+void command_flags_text(uint32_t flags, char out[64])
+{
+	static const char *const names[] = {"seen", "answered", "flagged", "deleted", "draft"};
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (flags & 1U << i)
+			used += (size_t)snprintf(out + used, 64 - used, "%s%s", used ? " " : "",
+						 names[i]);
+	}
 }
 
 /* ---- mailbox deliver ---- */
@@ -313,6 +355,40 @@ static const struct pstn_arg fetch_args[] = {
     {0},
 };
 
+static const struct pstn_arg undelete_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"since", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "what was deleted since then: " WHEN_EXAMPLES "; all by default"},
+    {"uidl", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "the message with this unique id, or several with spaces between them"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
+    {"all-folders", PSTN_ARG_SWITCH, 0, "in all folders"},
+    {"dry-run", PSTN_ARG_SWITCH, 0, "show what would come back, change nothing"},
+    {"limit", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "show at most so many messages in a dry run, 100 by default"},
+    {0},
+};
+
+static const struct pstn_arg restore_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"at", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "the moment, which has to be given: " WHEN_EXAMPLES},
+    {"into", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "another account, which gets a copy of all that was there"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this folder, all by default"},
+    {"exact", PSTN_ARG_SWITCH, 0, "also remove what came later, and set flags back"},
+    {"dry-run", PSTN_ARG_SWITCH, 0, "count what would be done, change nothing"},
+    {0},
+};
+
+static const struct pstn_arg history_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this folder, all by default"},
+    {"since", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "from then on: " WHEN_EXAMPLES},
+    {"limit", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "the newest so many events, 100 by default"},
+    {"uidl", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "of the message with this unique id"},
+    {0},
+};
+
 static const struct pstn_command rows[] = {
     {"mailbox list", "Mailboxes with their folders and sizes", no_args, 0, 0, command_list},
     {"mailbox show", "The folders and messages of one mailbox", show_args, 0, 0, command_show},
@@ -321,6 +397,12 @@ static const struct pstn_command rows[] = {
     {"mailbox import", "Import an mbox, a Maildir or a directory of messages; can be repeated",
      import_args, PSTN_CHANGES, 0, command_import},
     {"mailbox fetch", "Write one message to standard output", fetch_args, 0, 0, command_fetch},
+    {"mailbox history", "What came, was read, was deleted: when, and by which session",
+     history_args, 0, 0, command_history},
+    {"mailbox undelete", "Bring deleted messages back; can be repeated", undelete_args,
+     PSTN_CHANGES, 0, command_undelete},
+    {"mailbox restore", "Bring a mailbox back as it stood at a moment; can be repeated",
+     restore_args, PSTN_CHANGES, 0, command_restore},
     {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
     {"storage check", "Compare index and segments, verify every checksum; changes nothing", no_args,
      0, 0, command_check},

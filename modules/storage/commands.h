@@ -17,6 +17,12 @@ extern const struct pstn_commands commands_table;
 bool command_account(struct store *, struct pstn_call *, struct pstn_account *);
 /* Option "folder", INBOX by default; NULL: failed. */
 const char *command_folder(struct store *, struct pstn_call *);
+/* Option "limit", a number; false: failed. */
+bool command_limit(struct store *, struct pstn_call *, uint32_t usual, uint32_t *limit);
+/* A moment that is given as an option, ms since 1970; untouched if it is not. false: failed. */
+bool command_moment(struct store *, struct pstn_call *, const char *option, uint64_t *ms);
+/* Their names. */
+void command_flags_text(uint32_t flags, char out[64]);
 /* Who asks, as the origin of the changes made for it; what: one word of at most 8 letters. */
 void command_origin(struct store *, struct pstn_call *, const char *what, char out[ORIGIN_MAX + 1]);
 /* A status as the end of a sentence. */
@@ -28,5 +34,8 @@ void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);
 void command_list(void *inst, struct pstn_call *);
 void command_show(void *inst, struct pstn_call *);
+void command_undelete(void *inst, struct pstn_call *);
+void command_restore(void *inst, struct pstn_call *);
+void command_history(void *inst, struct pstn_call *);
 
 #endif

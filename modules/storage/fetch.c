@@ -44,18 +44,23 @@ static void release(void *ref)
 
 /* ---- reading ---- */
 
-static int damaged(const struct fetching *f, const char *what)
+int fetch_damaged(struct store *st, const struct fetch_key *key, const struct message_row *row,
+		  const char *what)
 {
-	struct store *st = f->store;
 	char name[SEGMENT_NAME];
 
-	segment_name(name, f->row->segment);
-	st->host->log(PSTN_EVENT(
-	    st->self, NULL, PSTN_ERROR, "message-damaged", PSTN_U("account", f->key->account),
-	    PSTN_U("folder", f->key->folder), PSTN_U("uid", f->key->uid), PSTN_S("segment", name),
-	    PSTN_U("offset", f->row->offset), PSTN_S("what", what)));
+	segment_name(name, row->segment);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_ERROR, "message-damaged",
+				 PSTN_U("account", key->account), PSTN_U("folder", key->folder),
+				 PSTN_U("uid", key->uid), PSTN_S("segment", name),
+				 PSTN_U("offset", row->offset), PSTN_S("what", what)));
 	st->host->count(st->self, METRIC_DAMAGED, 1);
 	return PSTN_E_DAMAGED;
+}
+
+static int damaged(const struct fetching *f, const char *what)
+{
+	return fetch_damaged(f->store, f->key, f->row, what);
 }
 
 /* All n octets, or VIEW_COLD if some are not in memory and it may not wait. */

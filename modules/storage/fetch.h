@@ -21,4 +21,18 @@ struct fetch_key {
 int fetch(struct store *, const struct fetch_key *, const struct message_row *, bool may_block,
 	  struct pstn_content *out);
 
+/* For job threads, in fetch_whole.c. */
+
+/* The head of the message's record: who brought it, its checksums. */
+int fetch_head(struct store *, const struct fetch_key *, const struct message_row *,
+	       struct record *out);
+/* The whole text in pieces, until one is not answered with PSTN_OK; whatever its size, its checksum
+ * is verified: PSTN_E_DAMAGED may come after the last piece. */
+int fetch_text(struct store *, const struct fetch_key *, const struct message_row *,
+	       int (*piece)(void *arg, const char *bytes, size_t n), void *arg);
+
+/* Says in the log what is wrong, and answers PSTN_E_DAMAGED. */
+int fetch_damaged(struct store *, const struct fetch_key *, const struct message_row *,
+		  const char *what);
+
 #endif

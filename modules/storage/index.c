@@ -443,6 +443,20 @@ int index_tombstone(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t f
 	return get_message(ix, txn, ix->tombstones, key, row);
 }
 
+int index_change(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint64_t change,
+		 uint32_t uid, struct change_row *row)
+{
+	unsigned char key[KEY_CHANGE];
+	MDB_val v;
+	int rc;
+
+	key_change(key, account, folder, change, uid);
+	rc = get(txn, ix->changes, key, sizeof(key), &v);
+	if (rc != 0)
+		return rc;
+	return change_row_get(row, key, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
 int index_folder_id(struct index *ix, MDB_txn *txn, uint64_t account, const char *name,
 		    uint32_t *id)
 {

@@ -66,6 +66,8 @@ int index_message(struct index *, MDB_txn *, uint64_t account, uint32_t folder, 
 		  struct message_row *);
 int index_tombstone(struct index *, MDB_txn *, uint64_t account, uint32_t folder, uint32_t uid,
 		    struct message_row *);
+int index_change(struct index *, MDB_txn *, uint64_t account, uint32_t folder, uint64_t change,
+		 uint32_t uid, struct change_row *);
 /* The folder of that name; INBOX in any case of letters is FOLDER_INBOX without looking. */
 int index_folder_id(struct index *, MDB_txn *, uint64_t account, const char *name, uint32_t *id);
 

@@ -8,7 +8,9 @@
  *	                commit.c group.c prepare.c batch.c log.c ever after
  *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
  *	                delivery.c intake.c dots.c bundle.c uidl_set.c,
- *	                commands.c tables.c check.c import*.c
+ *	                commands.c tables.c check.c import*.c,
+ *	                recall*.c undelete.c restore*.c history*.c past.c burials.c
+ *	                folder_rows.c fetch_whole.c when.c
  *
  * Order of locks: the queue's mutex is never held while anything else is waited for; the write
  * transaction comes before the log's mutex.

@@ -145,19 +145,6 @@ void command_list(void *inst, struct pstn_call *c)
 
 /* ---- mailbox show ---- */
 
-static void flags_text(uint32_t flags, char out[64])
-{
-	static const char *const names[] = {"seen", "answered", "flagged", "deleted", "draft"};
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (flags & 1U << i)
-			used += (size_t)snprintf(out + used, 64 - used, "%s%s", used ? " " : "",
-						 names[i]);
-	}
-}
-
 static void time_text(uint64_t seconds, char out[32])
 {
 	time_t when = (time_t)seconds;
@@ -173,7 +160,7 @@ static void show_message(struct listing *l, const struct pstn_message *m)
 	const struct pstn_call_ops *call = l->store->host->call;
 	char flags[64], received[32];
 
-	flags_text(m->flags, flags);
+	command_flags_text(m->flags, flags);
 	time_text(m->received, received);
 	call->open_object(l->call, NULL);
 	call->integer(l->call, "number", m->number);
@@ -237,23 +224,6 @@ static int show_folders(struct listing *l, uint64_t account)
 	return PSTN_OK;
 }
 
-static bool read_limit(struct listing *l, uint32_t *limit)
-{
-	const char *text = l->store->host->call->arg(l->call, "limit");
-	char *end;
-	unsigned long n;
-
-	*limit = SHOW_LIMIT;
-	if (!text)
-		return true;
-	n = strtoul(text, &end, 10);
-	*limit = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX - 1;
-	if (*text >= '0' && *text <= '9' && *end == '\0')
-		return true;
-	l->store->host->call->fail(l->call, "--limit takes a number, not \"%s\".", text);
-	return false;
-}
-
 void command_show(void *inst, struct pstn_call *c)
 {
 	struct listing l = {.store = inst, .call = c};
@@ -264,7 +234,8 @@ void command_show(void *inst, struct pstn_call *c)
 	uint32_t limit;
 	int status;
 
-	if (!folder || !read_limit(&l, &limit) || !command_account(l.store, c, &account))
+	if (!folder || !command_limit(l.store, c, SHOW_LIMIT, &limit) ||
+	    !command_account(l.store, c, &account))
 		return;
 	status = view_open(&v, l.store, account.id, folder);
 	if (status != PSTN_OK) {

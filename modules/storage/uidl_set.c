@@ -3,6 +3,7 @@
  */
 #include "uidl_set.h"
 
+#include "folder_rows.h"
 #include "store.h"
 
 #include <errno.h>
@@ -39,46 +40,46 @@ static int by_serial(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-static int gather(struct uidl_set *s, MDB_txn *txn)
+static int gather(struct uidl_set *s, struct folder_rows *w)
+{
+	const struct message_row *row;
+	uint32_t uid;
+	int rc;
+
+	folder_rows_begin(w, s->store, s->store->index.messages, s->account, s->folder, 1);
+	while ((row = folder_rows_peek(w, &uid, &rc))) {
+		if (!(row->state & MESSAGE_NAMED))
+			rc = add(s, row->serial);
+		if (rc != 0)
+			break;
+		folder_rows_skip(w);
+	}
+	return rc;
+}
+
+static int find_folder(struct uidl_set *s, const char *folder)
 {
 	struct index *ix = &s->store->index;
-	unsigned char prefix[KEY_MESSAGE];
-	MDB_val k = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(txn, ix->messages, &c);
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
 
 	if (rc != 0)
 		return rc;
-	key_message(prefix, s->account, s->folder, 0);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	while (rc == 0 && k.mv_size == KEY_MESSAGE && memcmp(k.mv_data, prefix, KEY_FOLDER) == 0) {
-		struct message_row row;
-
-		if (!message_row_get(&row, k.mv_data, ix->tag, v.mv_data, v.mv_size))
-			rc = MDB_CORRUPTED;
-		else if (!(row.state & MESSAGE_NAMED))
-			rc = add(s, row.serial);
-		if (rc == 0)
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(c);
+	rc = index_folder_id(ix, txn, s->account, folder, &s->folder);
+	index_read_end(ix, txn);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 int uidl_set_fill(struct uidl_set *s, struct store *st, uint64_t account, const char *folder)
 {
-	MDB_txn *txn;
-	int rc = index_read(&st->index, &txn);
+	struct folder_rows *w = store_alloc(st, sizeof(*w));
+	int rc;
 
 	*s = (struct uidl_set){.store = st, .account = account};
-	if (rc != 0)
-		return index_status(rc);
-	rc = index_folder_id(&st->index, txn, account, folder, &s->folder);
-	if (rc == 0)
-		rc = gather(s, txn);
-	index_read_end(&st->index, txn);
-	if (rc == MDB_NOTFOUND)
-		rc = 0;
+	rc = w ? find_folder(s, folder) : ENOMEM;
+	if (rc == 0 && s->folder)
+		rc = gather(s, w);
+	store_free(st, w);
 	/* Uids and serials are given together, so that both ascend. */
 	if (rc == 0 && s->unsorted)
 		qsort(s->serials, s->count, sizeof(*s->serials), by_serial);

@@ -3,6 +3,7 @@
  */
 #include "when.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -180,8 +181,11 @@ void when_text(uint64_t ms, char out[WHEN_TEXT])
 {
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm t;
+	size_t n;
 
 	out[0] = '\0';
-	if (gmtime_r(&seconds, &t))
-		strftime(out, WHEN_TEXT, "%Y-%m-%dT%H:%M:%SZ", &t);
+	if (!gmtime_r(&seconds, &t))
+		return;
+	n = strftime(out, WHEN_TEXT, "%Y-%m-%dT%H:%M:%S", &t);
+	snprintf(out + n, WHEN_TEXT - n, ".%03uZ", (unsigned)(ms % 1000));
 }

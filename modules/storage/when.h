@@ -16,7 +16,7 @@
 
 /* now and *out: ms since 1970. False: text is no moment since then. */
 bool when_parse(const char *text, uint64_t now, uint64_t *out);
-/* In UTC, to the second. */
+/* In UTC, to the millisecond, so that it can be given back. */
 #define WHEN_TEXT 32
 void when_text(uint64_t ms, char out[WHEN_TEXT]);
 
