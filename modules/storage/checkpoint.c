@@ -130,6 +130,17 @@ int checkpoint_restore(const char *index_path, const struct checkpoint_state *c)
 
 /* ---- taking ---- */
 
+/* Without the files' names the index would have to be made anew after a power cut. */
+static int sync_names(const char *index_path)
+{
+	int fd = open(index_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd >= 0 && fsync(fd) == 0 ? 0 : errno;
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 int checkpoint_open(struct checkpoint *c, const char *index_path)
 {
 	int rc;
@@ -141,7 +152,7 @@ int checkpoint_open(struct checkpoint *c, const char *index_path)
 	/* On a full disk a checkpoint has to be possible still. */
 	if (rc == 0)
 		rc = posix_fallocate(c->fd, 0, 2 * SLOT_SIZE);
-	return rc;
+	return rc == 0 ? sync_names(index_path) : rc;
 }
 
 static bool read_meta(const struct checkpoint *c, uint64_t txn, uint32_t page_size,

@@ -55,6 +55,22 @@ static int find_path(struct store *st, char *err, size_t n)
 	return -1;
 }
 
+/* A directory whose name is lost takes all mail with it. Who made it may have died before it could
+ * sync that, so every opening does. */
+static int sync_names(const struct store *st, char *err, size_t n)
+{
+	int parent = openat(st->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	/* Where the server may not read, the administrator made the directory. */
+	if (parent >= 0 && fsync(parent) != 0 && errno != EINVAL)
+		rc = say(st, err, n, "..", strerror(errno));
+	if (parent >= 0)
+		close(parent);
+	if (rc == 0 && fsync(st->dir) != 0)
+		rc = say(st, err, n, ".", strerror(errno));
+	return rc;
+}
+
 int home_open(struct store *st, char *err, size_t n)
 {
 	if (find_path(st, err, n) != 0)
@@ -71,7 +87,8 @@ int home_open(struct store *st, char *err, size_t n)
 		snprintf(err, n, "%s: cannot be opened: %s", st->path, strerror(errno));
 		return -1;
 	}
-	if (make_directory(st, "segments", err, n) != 0 || make_directory(st, "index", err, n) != 0)
+	if (make_directory(st, "segments", err, n) != 0 ||
+	    make_directory(st, "index", err, n) != 0 || sync_names(st, err, n) != 0)
 		return -1;
 	st->segment_dir = openat(st->dir, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->segment_dir < 0)
