@@ -7,7 +7,6 @@
 #include "checksum.h"
 
 static const char segment_magic[8] = {'P', 'S', 'T', 'N', 'S', 'E', 'G', '1'};
-#define RECORD_MAGIC   UINT32_C(0x43455250) /* "PREC" */
 #define RECORD_VERSION 2
 #define SUM_AT         88
 

@@ -14,11 +14,12 @@
 #include <stdint.h>
 
 #define STORE_FORMAT        2U
-#define SEGMENT_HEAD        4096 /* octets before the first record */
-#define SEGMENT_HEAD_COPY   2048 /* in these, where the header stands again */
-#define RECORD_HEAD         96   /* of every record */
-#define RECORD_HEAD_MAX     320  /* of any record of this format */
-#define RECORD_CHANGE_HEAD  120  /* of expunges and flags: with who it was */
+#define SEGMENT_HEAD        4096                 /* octets before the first record */
+#define SEGMENT_HEAD_COPY   2048                 /* in these, where the header stands again */
+#define RECORD_MAGIC        UINT32_C(0x43455250) /* "PREC" */
+#define RECORD_HEAD         96                   /* of every record */
+#define RECORD_HEAD_MAX     320                  /* of any record of this format */
+#define RECORD_CHANGE_HEAD  120                  /* of expunges and flags: with who it was */
 #define RECORD_MESSAGE_HEAD 200
 #define RECORD_DOT          8 /* octets of a dot's position in the tail */
 #define RECORD_BODY_MAX     ((uint64_t)1 << 40)

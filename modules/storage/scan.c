@@ -64,19 +64,33 @@ static enum record_verdict head_at(struct scan *s, uint64_t at, struct record *r
 	return verdict;
 }
 
-/* The next offset from `from` on where a sound head stands; 0: none. */
+/* How far behind p, of which n octets are a head at least, a head might begin. */
+static size_t distance(const unsigned char *p, size_t n)
+{
+	const unsigned char *q = memchr(p, RECORD_MAGIC & 0xff, n - RECORD_HEAD + 1);
+
+	return ALIGN8(q ? (size_t)(q - p) : n - RECORD_HEAD + 1);
+}
+
+/* The next offset from `from` on where a sound head stands; 0: none. Mostly there are megabytes of
+ * zeros and none. */
 static uint64_t look_for_head(struct scan *s, uint64_t from)
 {
 	struct record r;
 
-	for (uint64_t at = ALIGN8(from); at + RECORD_HEAD <= s->size; at += 8) {
-		size_t got;
+	for (uint64_t at = ALIGN8(from); at + RECORD_HEAD <= s->size;) {
+		size_t got, skip;
 		const unsigned char *p = peek(s, at, RECORD_HEAD, &got);
 
 		if (got < RECORD_HEAD)
 			return 0;
+		skip = distance(p, got);
+		at += skip;
+		if (skip > 0)
+			continue;
 		if (record_magic(p) && head_at(s, at, &r) != RECORD_BAD)
 			return at;
+		at += 8;
 	}
 	return 0;
 }
