@@ -4,6 +4,7 @@
 #include "past.h"
 
 #include "bytes.h"
+#include "folder_rows.h"
 #include "store.h"
 
 #include <errno.h>
@@ -62,6 +63,38 @@ static int first_time(void *arg, uint64_t change, uint32_t uid, const struct cha
 	return MDB_NOTFOUND;
 }
 
+/* Messages that came after all that is forgotten tell so, too. */
+static int first_delivery(struct folder_rows *w, uint64_t forgotten, uint64_t *time)
+{
+	const struct message_row *row;
+	uint32_t uid;
+	int rc;
+
+	while ((row = folder_rows_peek(w, &uid, &rc))) {
+		if (row->change > forgotten && row->stored < *time)
+			*time = row->stored;
+		folder_rows_skip(w);
+	}
+	return rc;
+}
+
+static int look_back(struct store *st, uint64_t account, uint32_t folder, uint64_t forgotten,
+		     uint64_t *earliest)
+{
+	struct folder_rows *w = store_alloc(st, sizeof(*w));
+	int rc;
+
+	if (!w)
+		return ENOMEM;
+	*earliest = store_time();
+	rc = walk(st, account, folder, forgotten + 1, first_time, earliest);
+	folder_rows_begin(w, st, st->index.messages, account, folder, 1);
+	if (rc == 0)
+		rc = first_delivery(w, forgotten, earliest);
+	store_free(st, w);
+	return rc;
+}
+
 int past_earliest(struct store *st, uint64_t account, uint32_t folder, uint64_t *earliest)
 {
 	struct folder_row row;
@@ -73,11 +106,10 @@ int past_earliest(struct store *st, uint64_t account, uint32_t folder, uint64_t 
 		return index_status(rc);
 	rc = index_folder(&st->index, txn, account, folder, &row);
 	index_read_end(&st->index, txn);
-	if (rc != 0 || row.forgotten == 0)
-		return index_status(rc);
-	/* What is forgotten came before the first change that is not. */
-	*earliest = store_time();
-	return index_status(walk(st, account, folder, row.forgotten + 1, first_time, earliest));
+	/* What is forgotten came before the first thing that is not. */
+	if (rc == 0 && row.forgotten)
+		rc = look_back(st, account, folder, row.forgotten, earliest);
+	return index_status(rc);
 }
 
 /* ---- flags ---- */

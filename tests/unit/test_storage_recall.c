@@ -592,7 +592,12 @@ static void refuses_clearly(void)
 	command(&r, "mailbox restore", "user", ANN, "at", "0s", "into", "x@example.org", "exact",
 		"", NULL);
 	CU_ASSERT_TRUE(tells("--exact"));
-	/* What is not known goes back to the last change that was forgotten. */
+	/* What is not known goes back to the first thing after the last that was forgotten. */
+	moment();
+	fill(&r, 4, 5, "INBOX");
+	command(&r, "mailbox restore", "user", ANN, "at", at(moment()), NULL);
+	CU_ASSERT_FALSE(failed);
+	forget_until_now(&r);
 	moment();
 	flag(&r, ANN, "INBOX", 1, PSTN_SEEN, 0);
 	command(&r, "mailbox restore", "user", ANN, "at", at(moment()), NULL);
@@ -666,6 +671,30 @@ static void tells_history(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer, "\"event\":\"restored\""));
 	command(&r, "mailbox history", "user", "empty@example.org", NULL);
 	CU_ASSERT_STRING_EQUAL(answer, "[]");
+	rig_end(&r);
+}
+
+/* A range of uids may name one that another session had removed before. */
+static void tells_each_expunge_once(void)
+{
+	struct rig r;
+	struct pstn_maildrop *late;
+	const char *at_all;
+	int status, count = 0;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r, 0, 3, "INBOX");
+	late = rig_drop(&r, ANN, &status);
+	expunge(&r, ANN, "INBOX", (uint32_t[]){2}, 1);
+	CU_ASSERT_EQUAL(rig_expunge(late, (uint32_t[]){1, 2, 3}, 3), PSTN_OK);
+	maildrop_table.close(late);
+	at_all = command(&r, "mailbox history", "user", ANN, NULL);
+	while ((at_all = strstr(at_all, "\"expunged\""))) {
+		at_all++;
+		count++;
+	}
+	CU_ASSERT_EQUAL(count, 3);
 	rig_end(&r);
 }
 
@@ -764,6 +793,7 @@ static const struct suite_case cases[] = {
     {"large messages come back", brings_large_ones_back},
     {"what cannot be done is said clearly", refuses_clearly},
     {"the history of a mailbox", tells_history},
+    {"an expunge is told once", tells_each_expunge_once},
     {"every allocation fails once", bears_lack_of_memory},
     {"a restore killed in the middle", survives_kill},
     {NULL, NULL},
