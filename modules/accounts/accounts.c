@@ -25,12 +25,24 @@ static const struct pstn_option options[] = {
     PSTN_OPT_INT(struct accounts_conf, session_limit, .def = "0", .min = "0", .max = "1000000",
 		 .help = "Simultaneous sessions of an account that has no limit of its own; "
 			 "0 is no limit."),
+    PSTN_OPT_INT(struct accounts_conf, account_quota_messages, .def = "0", .min = "0",
+		 .max = "4294967294",
+		 .help = "How many messages an account may hold, over all folders, if neither it "
+			 "nor its domain says otherwise; 0 is no limit."),
+    PSTN_OPT_BYTES(struct accounts_conf, account_quota_octets, .def = "0", .min = "0",
+		   .max = "1024TiB", .help = "The same for the size of all its messages together."),
+    PSTN_OPT_INT(struct accounts_conf, domain_quota_messages, .def = "0", .min = "0",
+		 .max = "1000000000000000",
+		 .help = "How many messages all accounts of a domain together may hold, if the "
+			 "domain does not say otherwise; 0 is no limit."),
+    PSTN_OPT_BYTES(struct accounts_conf, domain_quota_octets, .def = "0", .min = "0",
+		   .max = "1024TiB", .help = "The same for the size of all their messages."),
     PSTN_OPT_DURATION(struct accounts_conf, cache_ttl, .def = "10m", .min = "0", .max = "1d",
 		      .help = "For so long a password that was right is known to be right without "
 			      "hashing it again. A change of the account counts at once all the "
 			      "same. 0 turns it off."),
     PSTN_OPT_INT(struct accounts_conf, cache_size, .def = "65536", .min = "0", .max = "16777216",
-		 .help = "How many credentials are remembered, 56 bytes each. 0 turns it off."),
+		 .help = "How many credentials are remembered, 88 bytes each. 0 turns it off."),
     {0},
 };
 
@@ -52,6 +64,30 @@ uint32_t accounts_session_limit(const struct accounts *a, const struct row *row)
 {
 	return row->session_limit == ROW_DEFAULT_LIMIT ? (uint32_t)a->conf->session_limit
 						       : row->session_limit;
+}
+
+/* The first that says something; 0 is no limit. */
+static uint64_t first_limit(uint64_t own, uint64_t domain, uint64_t configured)
+{
+	uint64_t limit = own != LIMIT_DEFAULT ? own : domain != LIMIT_DEFAULT ? domain : configured;
+
+	return limit == LIMIT_NONE ? 0 : limit;
+}
+
+struct pstn_quota accounts_quota(const struct accounts *a, const struct row *row)
+{
+	const struct limits *own = &row->quota, *domain = &row->domain_default;
+
+	return (struct pstn_quota){
+	    first_limit(own->messages, domain->messages, (uint64_t)a->conf->account_quota_messages),
+	    first_limit(own->octets, domain->octets, a->conf->account_quota_octets)};
+}
+
+struct pstn_quota accounts_domain_quota(const struct accounts *a, const struct limits *own)
+{
+	return (struct pstn_quota){
+	    first_limit(own->messages, LIMIT_DEFAULT, (uint64_t)a->conf->domain_quota_messages),
+	    first_limit(own->octets, LIMIT_DEFAULT, a->conf->domain_quota_octets)};
 }
 
 int accounts_make_verifier(struct accounts *a, int scheme, const char *password, char *out)

@@ -9,7 +9,7 @@
 #ifndef ACCOUNTS_CACHE_H
 #define ACCOUNTS_CACHE_H
 
-#include <postern/module.h>
+#include <postern/directory.h>
 
 struct cache;
 
@@ -23,6 +23,7 @@ struct cache_entry {
 	uint64_t checked;  /* the database's transaction when the row was last looked at */
 	uint64_t verified; /* when the password was compared, in ms */
 	uint32_t session_limit;
+	struct pstn_quota quota, domain_quota;
 };
 
 /* entries is rounded up; 0 or ttl 0: nothing is remembered. NULL: no memory or no random key. */

@@ -13,6 +13,8 @@
 #define ACCOUNT {"name", PSTN_ARG_TEXT, 0, "the account, user@domain"}
 #define DOMAIN {"domain", PSTN_ARG_TEXT, 0, "the domain"}
 #define OPTIONAL(name, kind, help) {name, PSTN_ARG_##kind, PSTN_ARG_OPTIONAL, help}
+#define QUOTA OPTIONAL("quota-messages", OPTION, "how many messages: N, \"none\" or \"default\""), \
+	OPTIONAL("quota-octets", OPTION, "how much they may take: 10GiB, \"none\" or \"default\"")
 #define PASSWORD {"password", PSTN_ARG_SECRET, PSTN_ARG_CONFIRM, "the new password"}
 /* clang-format on */
 
@@ -21,6 +23,7 @@ static const struct pstn_arg add_args[] = {
     OPTIONAL("scheme", OPTION, "how the password is kept: scram-sha-256 or yescrypt"),
     OPTIONAL("verifier", SWITCH, "what is read is a SCRAM-SHA-256 or crypt(3) string, no password"),
     OPTIONAL("session-limit", OPTION, "simultaneous sessions, 0 for no limit, or \"default\""),
+    QUOTA,
     PASSWORD,
     {0},
 };
@@ -40,11 +43,19 @@ static const struct pstn_arg set_args[] = {
     OPTIONAL("allow", OPTION, "let the account use a service, as \"pop3\""),
     OPTIONAL("deny", OPTION, "do not let the account use a service"),
     OPTIONAL("session-limit", OPTION, "simultaneous sessions, 0 for no limit, or \"default\""),
+    QUOTA,
     {0},
 };
 
 static const struct pstn_arg account_args[] = {ACCOUNT, {0}};
 static const struct pstn_arg domain_args[] = {DOMAIN, {0}};
+static const struct pstn_arg domain_set_args[] = {
+    DOMAIN,
+    QUOTA,
+    OPTIONAL("account-quota-messages", OPTION, "the same for each account without its own"),
+    OPTIONAL("account-quota-octets", OPTION, "the same for each account without its own"),
+    {0},
+};
 static const struct pstn_arg list_args[] = {
     OPTIONAL("domain", TEXT, "only accounts of this domain"), {0}};
 static const struct pstn_arg no_args[] = {{0}};
@@ -54,8 +65,8 @@ static const struct pstn_command rows[] = {
      account_add},
     {"account passwd", "Give an account a new password", passwd_args, PSTN_CHANGES, 0,
      account_passwd},
-    {"account set", "Switch an account or its services on or off, limit its sessions", set_args,
-     PSTN_CHANGES, 0, account_set},
+    {"account set", "Switch an account or its services on or off, limit it", set_args, PSTN_CHANGES,
+     0, account_set},
     {"account remove", "Remove an account; its stored mail is not touched", account_args,
      PSTN_CHANGES, 0, account_remove},
     {"account list", "List accounts", list_args, 0, 0, account_list},
@@ -64,9 +75,12 @@ static const struct pstn_command rows[] = {
     {"account check", "Read every account and tell the first that is damaged", no_args, 0, 0,
      account_check},
     {"domain add", "Make a domain", domain_args, PSTN_CHANGES, 0, domain_add},
+    {"domain set", "Limit what a domain's accounts may hold, together and each", domain_set_args,
+     PSTN_CHANGES, 0, domain_set},
     {"domain remove", "Remove a domain that has no accounts", domain_args, PSTN_CHANGES, 0,
      domain_remove},
-    {"domain list", "List domains and how many accounts each has", no_args, 0, 0, domain_list},
+    {"domain list", "List domains, how many accounts each has, what they may hold", no_args, 0, 0,
+     domain_list},
     {0},
 };
 

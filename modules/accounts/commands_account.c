@@ -37,6 +37,12 @@ static bool limit_argument(struct request *r, uint32_t *limit)
 	return true;
 }
 
+static bool quota_arguments(struct request *r, struct limits *quota)
+{
+	return request_messages(r, "quota-messages", &quota->messages) &&
+	       request_octets(r, "quota-octets", &quota->octets);
+}
+
 /* -1: as configured. */
 static bool scheme_argument(struct request *r, int *scheme)
 {
@@ -126,6 +132,7 @@ static void answer_fields(struct request *r, const char *name, const struct row 
 	r->ops->boolean(r->call, "enabled", !row->disabled);
 	answer_denied(r, row);
 	r->ops->integer(r->call, "session_limit", accounts_session_limit(r->a, row));
+	request_quota(r, "quota_messages", "quota_octets", accounts_quota(r->a, row));
 }
 
 static void answer_account(struct request *r, const struct row *row, bool new_domain)
@@ -147,7 +154,7 @@ void account_add(void *inst, struct pstn_call *call)
 	int status;
 
 	if (!request_account(&r) || !limit_argument(&r, &row.session_limit) ||
-	    !verifier_argument(&r, row.verifier))
+	    !quota_arguments(&r, &row.quota) || !verifier_argument(&r, row.verifier))
 		return;
 	status = store_add(r.a->store, r.name, &row, &new_domain);
 	if (status == PSTN_E_EXISTS) {
@@ -200,7 +207,8 @@ void account_passwd(void *inst, struct pstn_call *call)
 struct settings {
 	const char *enable, *disable, *allow, *deny;
 	uint32_t limit;
-	bool limit_given;
+	bool limit_given, messages_given, octets_given;
+	struct limits quota;
 };
 
 static int edit_settings(void *arg, struct row *row)
@@ -213,6 +221,10 @@ static int edit_settings(void *arg, struct row *row)
 		row_allow(row, s->allow);
 	if (s->limit_given)
 		row->session_limit = s->limit;
+	if (s->messages_given)
+		row->quota.messages = s->quota.messages;
+	if (s->octets_given)
+		row->quota.octets = s->quota.octets;
 	return s->deny && !row_deny(row, s->deny) ? PSTN_E_TOO_LARGE : PSTN_OK;
 }
 
@@ -232,15 +244,18 @@ static bool settings_arguments(struct request *r, struct settings *s)
 	s->allow = r->ops->arg(r->call, "allow");
 	s->deny = r->ops->arg(r->call, "deny");
 	s->limit_given = r->ops->arg(r->call, "session-limit");
+	s->messages_given = r->ops->arg(r->call, "quota-messages");
+	s->octets_given = r->ops->arg(r->call, "quota-octets");
 	if (s->enable && s->disable)
 		r->ops->fail(r->call, "--enable and --disable together make no sense.");
-	else if (!s->enable && !s->disable && !s->allow && !s->deny && !s->limit_given)
-		r->ops->fail(r->call,
-			     "Nothing to set; give --enable, --disable, --allow, --deny or "
-			     "--session-limit.");
+	else if (!s->enable && !s->disable && !s->allow && !s->deny && !s->limit_given &&
+		 !s->messages_given && !s->octets_given)
+		r->ops->fail(r->call, "Nothing to set; give --enable, --disable, --allow, --deny, "
+				      "--session-limit, --quota-messages or --quota-octets.");
 	else
 		return service_is_good(r, "allow", s->allow) &&
-		       service_is_good(r, "deny", s->deny) && limit_argument(r, &s->limit);
+		       service_is_good(r, "deny", s->deny) && limit_argument(r, &s->limit) &&
+		       quota_arguments(r, &s->quota);
 	return false;
 }
 
@@ -292,6 +307,10 @@ void account_show(void *inst, struct pstn_call *call)
 	r.ops->text(call, "scheme", verifier_kind(row.verifier));
 	request_time(&r, "created", row.created);
 	request_time(&r, "changed", row.changed);
+	r.ops->boolean(call, "own_quota_messages", row.quota.messages != LIMIT_DEFAULT);
+	r.ops->boolean(call, "own_quota_octets", row.quota.octets != LIMIT_DEFAULT);
+	request_quota(&r, "domain_quota_messages", "domain_quota_octets",
+		      accounts_domain_quota(r.a, &row.domain_quota));
 	r.ops->close(call);
 	explicit_bzero(&row, sizeof(row));
 }

@@ -24,13 +24,34 @@ struct check {
 	char password[];
 };
 
-static void fill_account(struct pstn_account *out, const char *name, uint64_t id, uint32_t limit)
+/* limits: all that the directory says of an account beside its name and id. */
+static void fill_account(struct pstn_account *out, const char *name,
+			 const struct cache_entry *limits)
 {
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
-	out->id = id;
-	out->session_limit = limit;
+	out->id = limits->account;
+	out->session_limit = limits->session_limit;
+	out->quota = limits->quota;
+	out->domain_quota = limits->domain_quota;
 	memcpy(out->name, name, strlen(name) + 1);
+}
+
+static void take_limits(const struct accounts *a, const struct row *row, struct cache_entry *out)
+{
+	out->account = row->id;
+	out->session_limit = accounts_session_limit(a, row);
+	out->quota = accounts_quota(a, row);
+	out->domain_quota = accounts_domain_quota(a, &row->domain_quota);
+}
+
+static void fill_from_row(const struct accounts *a, struct pstn_account *out, const char *name,
+			  const struct row *row)
+{
+	struct cache_entry limits;
+
+	take_limits(a, row, &limits);
+	fill_account(out, name, &limits);
 }
 
 /* The caller may know less of the struct than this module. */
@@ -90,7 +111,6 @@ static int could_not(struct check *c, const struct row *row)
 static int judge(struct check *c, const struct row *row, uint64_t version)
 {
 	struct accounts *a = c->a;
-	uint32_t limit = accounts_session_limit(a, row);
 	struct cache_entry entry;
 
 	if (!is_known(a, c, row, &entry)) {
@@ -104,12 +124,11 @@ static int judge(struct check *c, const struct row *row, uint64_t version)
 	}
 	if (row->disabled || !row_may_use(row, c->service))
 		return PSTN_E_DENIED;
-	entry.account = row->id;
+	take_limits(a, row, &entry);
 	entry.revision = row->revision;
 	entry.checked = version;
-	entry.session_limit = limit;
 	cache_put(a->cache, &c->digest, &entry);
-	fill_account(&c->account, c->name, row->id, limit);
+	fill_account(&c->account, c->name, &entry);
 	return PSTN_OK;
 }
 
@@ -173,7 +192,7 @@ static bool answer_at_once(struct accounts *a, const struct cache_digest *digest
 	if (!cache_find(a->cache, digest, a->host->now(), &entry) ||
 	    entry.checked != store_version(a->store))
 		return false;
-	fill_account(&account, name, entry.account, entry.session_limit);
+	fill_account(&account, name, &entry);
 	hand_over(out, &account);
 	a->host->count(a->self, METRIC_CACHED, 1);
 	return true;
@@ -231,7 +250,7 @@ static int lookup(void *inst, const char *name, struct pstn_account *out)
 		return PSTN_E_INVALID;
 	status = store_find(a->store, canonical, &row, &version);
 	if (status == PSTN_OK) {
-		fill_account(&account, canonical, row.id, accounts_session_limit(a, &row));
+		fill_from_row(a, &account, canonical, &row);
 		hand_over(out, &account);
 	}
 	return status == PSTN_OK || status == PSTN_E_NOT_FOUND ? status : PSTN_E_TEMPORARY;
@@ -248,7 +267,7 @@ static bool hand_out(void *arg, const char *name, const struct row *row)
 	const struct each_account *e = arg;
 	struct pstn_account account;
 
-	fill_account(&account, name, row->id, accounts_session_limit(e->a, row));
+	fill_from_row(e->a, &account, name, row);
 	return e->each(e->arg, &account);
 }
 

@@ -14,6 +14,8 @@ enum tag {
 	TAG_CREATED = 6,
 	TAG_CHANGED = 7,
 	TAG_REVISION = 8,
+	TAG_QUOTA_MESSAGES = 9,
+	TAG_QUOTA_OCTETS = 10,
 	TAG_MUST_UNDERSTAND = 0x8000
 };
 
@@ -71,7 +73,7 @@ static size_t put_number(unsigned char *out, unsigned tag, uint64_t value)
 	return put_field(out, tag, octets, sizeof(octets));
 }
 
-_Static_assert(5 * (HEAD + 8) + HEAD + 8 + HEAD + VERIFIER_SIZE +
+_Static_assert(7 * (HEAD + 8) + HEAD + 8 + HEAD + VERIFIER_SIZE +
 		       ROW_SERVICES_MAX * (HEAD + NAME_SERVICE_MAX) + ROW_OTHER_MAX <=
 		   ROW_SIZE_MAX,
 	       "every row fits");
@@ -89,6 +91,10 @@ size_t row_encode(const struct row *row, unsigned char *out)
 		n += put_number(out + n, TAG_DISABLED, 1);
 	if (row->session_limit != ROW_DEFAULT_LIMIT)
 		n += put_number(out + n, TAG_SESSION_LIMIT, row->session_limit);
+	if (row->quota.messages != LIMIT_DEFAULT)
+		n += put_number(out + n, TAG_QUOTA_MESSAGES, row->quota.messages);
+	if (row->quota.octets != LIMIT_DEFAULT)
+		n += put_number(out + n, TAG_QUOTA_OCTETS, row->quota.octets);
 	for (unsigned i = 0; i < row->ndenied; i++)
 		n += put_field(out + n, TAG_DENIED, row->denied[i], strlen(row->denied[i]));
 	memcpy(out + n, row->other, row->other_length);
@@ -170,6 +176,10 @@ static const char *take_field(const unsigned char *field, size_t length, struct 
 		return take_number(value, length, &number);
 	case TAG_SESSION_LIMIT:
 		return take_limit(value, length, row);
+	case TAG_QUOTA_MESSAGES:
+		return take_number(value, length, &row->quota.messages);
+	case TAG_QUOTA_OCTETS:
+		return take_number(value, length, &row->quota.octets);
 	case TAG_DENIED:
 		return take_denied(value, length, row);
 	default:

@@ -13,6 +13,8 @@ struct store;
 
 struct domain {
 	uint64_t created, accounts;
+	struct limits quota;         /* of all its accounts together */
+	struct limits account_quota; /* of each that has none of its own */
 };
 
 struct store *store_open(const struct pstn_host *, struct pstn_self *, char *err, size_t errlen);
@@ -36,6 +38,9 @@ int store_each(struct store *, bool (*each)(void *, const char *name, const stru
 int store_domain_add(struct store *, const char *name);
 /* PSTN_E_BUSY: *accounts are in it. */
 int store_domain_remove(struct store *, const char *name, uint64_t *accounts);
+/* edit() alters what it is given. *out: the domain as it is now. */
+int store_domain_change(struct store *, const char *name, void (*edit)(void *arg, struct domain *),
+			void *arg, struct domain *out);
 int store_domain_each(struct store *, bool (*each)(void *, const char *name, const struct domain *),
 		      void *);
 

@@ -25,7 +25,7 @@ static int get_row(struct store *st, MDB_txn *txn, const char *name, struct row 
 		return rc;
 	why = row_decode(data.mv_data, data.mv_size, row);
 	if (!why)
-		return 0;
+		return store_domain_limits(st, txn, name, row);
 	report_row(st, name, why);
 	return PSTN_E_DAMAGED;
 }
@@ -79,6 +79,8 @@ int store_add(struct store *st, const char *name, struct row *row, bool *new_dom
 		rc = put_row(st, txn, name, row, MDB_NOOVERWRITE);
 	if (rc == 0)
 		rc = store_domain_count(st, txn, name, 1, new_domain);
+	if (rc == 0)
+		rc = store_domain_limits(st, txn, name, row);
 	return store_end(st, txn, rc, doing);
 }
 
@@ -157,6 +159,7 @@ int store_seek(MDB_cursor *cursor, const char *after, MDB_val *key, MDB_val *dat
 /* The rows after `after`, which is replaced by the last name seen. Damaged ones are left out. */
 static int fill(struct store *st, MDB_cursor *cursor, struct batch *b, char *after)
 {
+	MDB_txn *txn = mdb_cursor_txn(cursor);
 	MDB_val key, data;
 	const char *why;
 	int rc = store_seek(cursor, after, &key, &data);
@@ -168,6 +171,10 @@ static int fill(struct store *st, MDB_cursor *cursor, struct batch *b, char *aft
 		if (why)
 			report_row(st, after, why);
 		else
+			rc = store_domain_limits(st, txn, after, &b->at[b->n].row);
+		if (rc != 0)
+			return rc;
+		if (!why)
 			memcpy(b->at[b->n++].name, after, NAME_SIZE);
 		if (b->n == BATCH)
 			return 0;

@@ -1,8 +1,8 @@
 /*
  * store_domains.c - the domains that accounts are in, each with how many there are.
  *
- * A domain's value is two numbers of eight octets, low octet first: created, accounts. Whatever
- * later versions put behind them is carried along.
+ * A domain's value is numbers of eight octets, low octet first: created, accounts, then the limits,
+ * which may be missing. Whatever later versions put behind them is carried along.
  */
 #include "store_private.h"
 
@@ -10,17 +10,20 @@
 #include <string.h>
 #include <time.h>
 
-enum { NUMBERS = 2, VALUE_MAX = 1024 };
+enum { NUMBERS = 6, NUMBERS_MIN = 2, VALUE_MAX = 1024 };
 
 static int decode(const MDB_val *data, struct domain *d)
 {
 	uint64_t numbers[NUMBERS] = {0};
 
-	if (data->mv_size < sizeof(numbers) || data->mv_size > VALUE_MAX)
+	if (data->mv_size < NUMBERS_MIN * sizeof(*numbers) || data->mv_size > VALUE_MAX)
 		return MDB_CORRUPTED;
-	for (size_t i = 0; i < sizeof(numbers); i++)
+	for (size_t i = 0; i < sizeof(numbers) && i < data->mv_size; i++)
 		numbers[i / 8] |= (uint64_t)((unsigned char *)data->mv_data)[i] << (8 * (i % 8));
-	*d = (struct domain){.created = numbers[0], .accounts = numbers[1]};
+	*d = (struct domain){.created = numbers[0],
+			     .accounts = numbers[1],
+			     .quota = {numbers[2], numbers[3]},
+			     .account_quota = {numbers[4], numbers[5]}};
 	return 0;
 }
 
@@ -29,11 +32,18 @@ static int put(struct store *st, MDB_txn *txn, MDB_val key, const struct domain 
 	       const MDB_val *old)
 {
 	unsigned char octets[VALUE_MAX];
-	const uint64_t numbers[NUMBERS] = {d->created, d->accounts};
-	MDB_val data = {old ? old->mv_size : sizeof(numbers), octets};
+	const uint64_t numbers[NUMBERS] = {d->created,
+					   d->accounts,
+					   d->quota.messages,
+					   d->quota.octets,
+					   d->account_quota.messages,
+					   d->account_quota.octets};
+	MDB_val data = {sizeof(numbers), octets};
 
 	if (old)
 		memcpy(octets, old->mv_data, old->mv_size);
+	if (old && old->mv_size > sizeof(numbers))
+		data.mv_size = old->mv_size;
 	for (size_t i = 0; i < sizeof(numbers); i++)
 		octets[i] = (unsigned char)(numbers[i / 8] >> (8 * (i % 8)));
 	return mdb_put(txn, st->domains, &key, &data, 0);
@@ -61,6 +71,19 @@ int store_domain_count(struct store *st, MDB_txn *txn, const char *account, int 
 	return put(st, txn, key, &d, *new_domain ? NULL : &data);
 }
 
+int store_domain_limits(struct store *st, MDB_txn *txn, const char *account, struct row *row)
+{
+	struct domain d = {0};
+	MDB_val data;
+	int rc = get(st, txn, store_key(strchr(account, '@') + 1), &d, &data);
+
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	row->domain_quota = d.quota;
+	row->domain_default = d.account_quota;
+	return 0;
+}
+
 int store_domain_add(struct store *st, const char *name)
 {
 	static const char doing[] = "adding a domain";
@@ -77,6 +100,24 @@ int store_domain_add(struct store *st, const char *name)
 		rc = put(st, txn, store_key(name), &d, NULL);
 	else if (rc == 0)
 		rc = PSTN_E_EXISTS;
+	return store_end(st, txn, rc, doing);
+}
+
+int store_domain_change(struct store *st, const char *name,
+			void (*edit)(void *arg, struct domain *), void *arg, struct domain *out)
+{
+	static const char doing[] = "changing a domain";
+	MDB_val data;
+	MDB_txn *txn;
+	int rc = store_begin(st, 0, &txn);
+
+	if (rc != 0)
+		return store_end(st, NULL, rc, doing);
+	rc = get(st, txn, store_key(name), out, &data);
+	if (rc == 0) {
+		edit(arg, out);
+		rc = put(st, txn, store_key(name), out, &data);
+	}
 	return store_end(st, txn, rc, doing);
 }
 

@@ -44,5 +44,7 @@ int store_number_put(struct store *, MDB_txn *, const char *key, uint64_t value)
 
 /* In a write transaction: note that a domain has `by` accounts more. */
 int store_domain_count(struct store *, MDB_txn *, const char *account, int by, bool *new_domain);
+/* Fills in what the row has from its domain; a domain that is missing limits nothing. */
+int store_domain_limits(struct store *, MDB_txn *, const char *account, struct row *);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "delivery.h"
 #include "fetch.h"
+#include "intake.h"
 #include "store.h"
 #include "view.h"
 #include "when.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE        ((size_t)64 << 10)
@@ -40,6 +42,9 @@ const char *command_reason(int status)
 		return "there is not enough memory";
 	case PSTN_E_TOO_LARGE:
 		return "the message is larger than message_size_limit";
+	case PSTN_E_QUOTA:
+		return "the account or its domain holds as much as it may; `mailbox quota` tells "
+		       "which";
 	case PSTN_E_EXISTS:
 		return "it is there already";
 	case PSTN_E_CANCELLED:
@@ -172,6 +177,38 @@ static void answer_delivered(struct store *st, struct pstn_call *c,
 	call->close(c);
 }
 
+static void answer_refused(struct store *st, struct pstn_call *c,
+			   const struct pstn_account *account, const struct quota *quota,
+			   int status)
+{
+	char sentence[QUOTA_SENTENCE], size[QUOTA_SIZE];
+
+	if (status == PSTN_E_QUOTA) {
+		quota_sentence(quota, account->name, sentence);
+		st->host->call->fail(c, "%s", sentence);
+		return;
+	}
+	quota_size(st->options.message_size_limit, size);
+	if (status == PSTN_E_TOO_LARGE)
+		st->host->call->fail(
+		    c, "The message was not delivered: it is larger than message_size_limit (%s).",
+		    size);
+	else
+		st->host->call->fail(c, "The message was not delivered: %s.",
+				     command_reason(status));
+}
+
+/* Of a file it is known beforehand, and a refusal needs no reading. */
+static uint64_t expected_octets(int fd)
+{
+	struct stat info;
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	if (at < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < at)
+		return 0;
+	return (uint64_t)(info.st_size - at);
+}
+
 static void command_deliver(void *inst, struct pstn_call *c)
 {
 	struct store *st = inst;
@@ -184,12 +221,15 @@ static void command_deliver(void *inst, struct pstn_call *c)
 	q.folder = command_folder(st, c);
 	if (!q.folder || !command_account(st, c, &account))
 		return;
+	q.expected = expected_octets(st->host->call->fd(c, "message"));
 	status = delivery_begin(st, &q, NULL, &d);
 	if (status != PSTN_OK) {
-		st->host->call->fail(c, "Nothing was delivered: %s.", command_reason(status));
+		answer_refused(st, c, &account, NULL, status);
 		return;
 	}
-	status = read_message(st, c, d);
+	status = delivery_expect(d, q.expected);
+	if (status == PSTN_OK)
+		status = read_message(st, c, d);
 	if (status == PSTN_OK)
 		p = delivery_seal(d, &status);
 	if (p) {
@@ -201,8 +241,7 @@ static void command_deliver(void *inst, struct pstn_call *c)
 		delivery_committed(d);
 		answer_delivered(st, c, &account, &p->deliver.record);
 	} else {
-		st->host->call->fail(c, "The message was not delivered: %s.",
-				     command_reason(status));
+		answer_refused(st, c, &account, &d->pending.quota, status);
 	}
 	delivery_free(d);
 }
@@ -348,6 +387,11 @@ static const struct pstn_arg import_args[] = {
     {0},
 };
 
+static const struct pstn_arg quota_args[] = {
+    {"owner", PSTN_ARG_TEXT, PSTN_ARG_OPTIONAL, "account user@domain, or domain; all accounts"},
+    {0},
+};
+
 static const struct pstn_arg fetch_args[] = {
     {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
     {"message", PSTN_ARG_TEXT, 0, "unique id (UIDL) or number"},
@@ -403,6 +447,8 @@ static const struct pstn_command rows[] = {
      PSTN_CHANGES, 0, command_undelete},
     {"mailbox restore", "Bring a mailbox back as it stood at a moment; can be repeated",
      restore_args, PSTN_CHANGES, 0, command_restore},
+    {"mailbox quota", "What accounts and domains hold of what they may", quota_args, 0, 0,
+     command_quota},
     {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
     {"storage check", "Compare index and segments, verify every checksum; changes nothing", no_args,
      0, 0, command_check},

@@ -33,6 +33,7 @@ void command_check(void *inst, struct pstn_call *);
 void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);
 void command_list(void *inst, struct pstn_call *);
+void command_quota(void *inst, struct pstn_call *);
 void command_show(void *inst, struct pstn_call *);
 void command_undelete(void *inst, struct pstn_call *);
 void command_restore(void *inst, struct pstn_call *);

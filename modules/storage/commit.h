@@ -9,6 +9,7 @@
 #define STORAGE_COMMIT_H
 
 #include "apply.h"
+#include "quota.h"
 
 #include <postern/module.h>
 
@@ -34,6 +35,7 @@ struct pending {
 	enum pending_kind kind;
 	uint64_t account;
 	uint32_t folder;             /* not for a delivery, which has the name */
+	struct quota quota;          /* of what adds messages; no limits: whatever comes */
 	char origin[ORIGIN_MAX + 1]; /* who asked: a session's id; "" if there is none */
 	union {
 		struct {

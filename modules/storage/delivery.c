@@ -10,6 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* PSTN_OK, or the delivery is gone. */
+static int expect(struct pstn_delivery *d, uint64_t octets)
+{
+	int status = delivery_expect(d, octets);
+
+	if (status != PSTN_OK)
+		delivery_free(d);
+	return status;
+}
+
 static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_request *q,
 		 struct pstn_delivery **out, pstn_done *done, void *arg)
 {
@@ -17,6 +27,8 @@ static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_
 
 	(void)done;
 	(void)arg;
+	if (status == PSTN_OK)
+		status = expect(*out, q->expected);
 	if (status != PSTN_OK || !s)
 		return status;
 	(*out)->session = s;

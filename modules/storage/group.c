@@ -366,6 +366,18 @@ static void count(struct store *st, const struct pending *group)
 		st->host->count(st->self, METRIC_REFUSED_FULL, refused);
 }
 
+static void tell_quotas(struct store *st, const struct pending *group)
+{
+	for (const struct pending *p = group; p; p = p->next) {
+		if (p->kind != PENDING_DELIVER)
+			continue;
+		if (p->status == PSTN_E_QUOTA)
+			quota_refused(st, p->account, p->deliver.account_name, &p->quota);
+		else if (p->status == PSTN_OK)
+			quota_warn(st, p->deliver.account_name, &p->quota);
+	}
+}
+
 void group_run(struct store *st, struct pending *group)
 {
 	struct group g = {.store = st, .first = group};
@@ -382,5 +394,6 @@ void group_run(struct store *st, struct pending *group)
 		st->commit.told_full = false;
 	atomic_fetch_add(&st->commit.since_checkpoint, 1);
 	count(st, group);
+	tell_quotas(st, group);
 	store_prime_soon(st);
 }

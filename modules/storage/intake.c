@@ -108,6 +108,8 @@ int delivery_begin(struct store *st, const struct pstn_delivery_request *q,
 	snprintf(d->folder_name, sizeof(d->folder_name), "%s", q->folder);
 	d->pending.kind = PENDING_DELIVER;
 	d->pending.account = q->account->id;
+	quota_of(&d->pending.quota, q->account);
+	d->room = UINT64_MAX;
 	d->pending.deliver.account_name = d->account_name;
 	d->pending.deliver.folder_name = d->folder_name;
 	d->pending.deliver.named = q->uidl != NULL;
@@ -232,6 +234,17 @@ static int more_dots(struct pstn_delivery *d)
 
 /* ---- write ---- */
 
+int delivery_expect(struct pstn_delivery *d, uint64_t octets)
+{
+	struct quota *q = &d->pending.quota;
+	int status = quota_expect(d->store, d->pending.account, d->account_name, q, octets);
+
+	d->room = quota_room(q);
+	if (status != PSTN_OK)
+		quota_refused(d->store, d->pending.account, d->account_name, q);
+	return status;
+}
+
 /* Takes d->in; VIEW_COLD leaves what has to be taken where it may wait. */
 int intake_take(struct pstn_delivery *d, bool may_block)
 {
@@ -243,6 +256,11 @@ int intake_take(struct pstn_delivery *d, bool may_block)
 		d->in_length -= taken;
 		if (d->wire.octets > d->store->options.message_size_limit)
 			return PSTN_E_TOO_LARGE;
+		/* Meanwhile mail may have gone. */
+		if (d->wire.octets > d->room)
+			status = delivery_expect(d, d->wire.octets);
+		if (status != PSTN_OK)
+			return status;
 		if (d->in_length == 0)
 			break;
 		if (d->out.ndots == d->out.dots_room)

@@ -21,6 +21,7 @@ struct pstn_delivery {
 	struct wire_out out;
 	struct segment large;
 	void *sum_memory; /* of sum_state() */
+	uint64_t room;    /* octets that may come before the quota has to be asked again */
 	uint64_t written; /* octets of a large one in the file */
 	bool dots_lost;
 	bool sealed;      /* given to the group */

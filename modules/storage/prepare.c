@@ -59,20 +59,14 @@ static int make_folder(struct apply *a, struct batch *b, uint64_t account, const
 	return rc == 0 ? apply_folder_state(a, &r, &row) : rc;
 }
 
-static int find_folder(struct apply *a, struct batch *b, const struct pending *p, uint32_t *folder,
+/* MDB_NOTFOUND: there is none of that name yet. */
+static int find_folder(struct apply *a, const struct pending *p, uint32_t *folder,
 		       struct folder_row **row)
 {
-	int rc = name_account(a, b, p->account, p->deliver.account_name);
+	int rc;
 
-	if (rc != 0)
-		return rc;
 	*folder = 0;
 	rc = index_folder_id(a->index, a->txn, p->account, p->deliver.folder_name, folder);
-	if (rc == 0)
-		rc = apply_folder(a, p->account, *folder, row);
-	if (rc != MDB_NOTFOUND)
-		return rc;
-	rc = make_folder(a, b, p->account, p->deliver.folder_name, folder);
 	return rc == 0 ? apply_folder(a, p->account, *folder, row) : rc;
 }
 
@@ -142,17 +136,38 @@ static bool uidl_taken(struct apply *a, uint64_t account, uint32_t folder, const
 	return *rc == 0 && serial && !known_free && serial_there(a, account, folder, serial, rc);
 }
 
-/* What makes a delivery impossible; nothing has been changed for it yet. */
+/* What makes a delivery impossible. f NULL: there is no such folder yet. */
 static int judge(struct apply *a, struct pending *p, uint32_t folder, const struct folder_row *f)
 {
 	int rc = 0;
 
-	if (f->uidnext == UINT32_MAX)
+	if (f && f->uidnext == UINT32_MAX)
 		p->status = PSTN_E_FULL;
-	else if (p->deliver.named && uidl_taken(a, p->account, folder, p->deliver.record.uidl,
-						p->deliver.known_free, &rc))
+	else if (f && p->deliver.named &&
+		 uidl_taken(a, p->account, folder, p->deliver.record.uidl, p->deliver.known_free,
+			    &rc))
 		p->status = PSTN_E_EXISTS;
-	return rc;
+	if (rc != 0 || p->status != PSTN_OK)
+		return rc;
+	return quota_judge(a, p->account, &p->quota, 1, p->deliver.record.octets, &p->status);
+}
+
+/* The folder for a delivery that is possible; with another p->status nothing is made. */
+static int admit(struct apply *a, struct batch *b, struct pending *p, uint32_t *folder,
+		 struct folder_row **f)
+{
+	int rc = name_account(a, b, p->account, p->deliver.account_name);
+	bool missing;
+
+	if (rc == 0)
+		rc = find_folder(a, p, folder, f);
+	missing = rc == MDB_NOTFOUND;
+	if (rc == 0 || missing)
+		rc = judge(a, p, *folder, missing ? NULL : *f);
+	if (rc != 0 || p->status != PSTN_OK || !missing)
+		return rc;
+	rc = make_folder(a, b, p->account, p->deliver.folder_name, folder);
+	return rc == 0 ? apply_folder(a, p->account, *folder, f) : rc;
 }
 
 static int place(struct apply *a, struct batch *b, uint32_t log, struct pending *p)
@@ -184,9 +199,7 @@ static int prepare_delivery(struct apply *a, struct batch *b, uint32_t log, stru
 		return 0;
 	}
 	if (rc == 0)
-		rc = find_folder(a, b, p, &folder, &f);
-	if (rc == 0)
-		rc = judge(a, p, folder, f);
+		rc = admit(a, b, p, &folder, &f);
 	if (rc != 0 || p->status != PSTN_OK)
 		return rc;
 	r->type = RECORD_MESSAGE;

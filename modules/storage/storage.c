@@ -11,6 +11,11 @@
 
 static const char *const durability_choices[] = {"full", "relaxed", "none", NULL};
 
+static const struct pstn_option percent_item[] = {
+    {.name = "", .type = PSTN_INT, .item_size = sizeof(int64_t), .min = "1", .max = "100"},
+    {0},
+};
+
 static const struct pstn_option options[] = {
     PSTN_OPT_PATH(struct store_options, path, .def = "", .flags = PSTN_AT_BOOT,
 		  .help = "Directory of the store, made if missing. Without it: the instance's "
@@ -35,6 +40,9 @@ static const struct pstn_option options[] = {
 		      .max = "10m",
 		      .help = "How often the index is brought to disk. What came after is read "
 			      "from the segments when the server starts after a crash."),
+    PSTN_OPT_LIST(struct store_options, quota_warnings, percent_item, .def = "80, 95", .max = "16",
+		  .help = "The log is told once when a delivery takes an account or a domain over "
+			  "so many percent of its quota."),
     {0},
 };
 
@@ -55,6 +63,8 @@ static const struct pstn_metric metrics[] = {
     [METRIC_DAMAGED] = {"damaged_total", PSTN_COUNTER, "Damaged records met."},
     [METRIC_REFUSED_FULL] = {"refused_full_total", PSTN_COUNTER,
 			     "Changes refused because the disk was full."},
+    [METRIC_REFUSED_QUOTA] = {"refused_quota_total", PSTN_COUNTER,
+			      "Messages refused because a quota was reached."},
     {0},
 };
 

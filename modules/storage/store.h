@@ -7,7 +7,7 @@
  *	the whole       store.c home.c, recover.c source.c at the start,
  *	                commit.c group.c prepare.c batch.c log.c ever after
  *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
- *	                delivery.c intake.c dots.c bundle.c uidl_set.c,
+ *	                delivery.c intake.c dots.c bundle.c uidl_set.c quota*.c,
  *	                commands.c tables.c check.c import*.c,
  *	                recall*.c undelete.c restore*.c history*.c past.c burials.c
  *	                folder_rows.c fetch_whole.c when.c
@@ -31,6 +31,7 @@
 
 #define SCRATCH_ACCOUNT UINT64_MAX /* less the process id: of the self-test */
 #define WARM_SLOTS      4096
+#define REFUSED_SLOTS   256
 #define WARM_TIME       60000 /* ms */
 #define PRIME_AHEAD     ((uint64_t)2 << 20)
 
@@ -41,6 +42,7 @@ struct store_options {
 	int32_t durability;
 	uint64_t segment_size, message_size_limit, stream_threshold, index_map_size;
 	uint64_t checkpoint_interval;
+	struct pstn_list quota_warnings; /* of int64_t: percent */
 };
 
 enum store_metric {
@@ -54,7 +56,8 @@ enum store_metric {
 	METRIC_SYNC_TIME,
 	METRIC_CHECKPOINTS,
 	METRIC_DAMAGED,
-	METRIC_REFUSED_FULL
+	METRIC_REFUSED_FULL,
+	METRIC_REFUSED_QUOTA
 };
 
 /* One page of the lock file, shared by all processes that have the store open. */
@@ -85,6 +88,7 @@ struct store {
 	struct commit commit;
 	struct files files;
 	struct warm warm[WARM_SLOTS];
+	struct warm refused[REFUSED_SLOTS]; /* accounts whose full quota the log has heard of */
 	_Atomic uint32_t next_segment;
 	struct pstn_op *timer;
 	_Atomic bool checkpoint_queued, priming;

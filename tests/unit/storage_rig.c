@@ -16,6 +16,14 @@
 
 /* ---- accounts: every name has one, its id is a hash ---- */
 
+static struct pstn_quota account_quota, domain_quota;
+
+void rig_quota(struct pstn_quota account, struct pstn_quota domain)
+{
+	account_quota = account;
+	domain_quota = domain;
+}
+
 void rig_account(struct pstn_account *a, const char *name)
 {
 	memset(a, 0, sizeof(*a));
@@ -25,6 +33,8 @@ void rig_account(struct pstn_account *a, const char *name)
 		a->id = a->id * 31 + (unsigned char)*p;
 	a->id &= 0xffffff;
 	snprintf(a->name, sizeof(a->name), "%s", name);
+	a->quota = account_quota;
+	a->domain_quota = domain_quota;
 }
 
 static int look_up(void *inst, const char *name, struct pstn_account *out)

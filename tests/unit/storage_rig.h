@@ -38,6 +38,8 @@ void rig_crash(struct rig *);
 bool rig_reopen(struct rig *);
 
 void rig_account(struct pstn_account *, const char *name);
+/* From now on every account has these. */
+void rig_quota(struct pstn_quota account, struct pstn_quota domain);
 /* Delivers and waits; the uid, 0 if it failed with *status. */
 uint32_t rig_deliver(struct rig *, const char *user, const char *text, int *status);
 uint32_t rig_deliver_bytes(struct rig *, const char *user, const char *folder, const char *text,

@@ -481,6 +481,58 @@ static void test_commands(void)
 	end();
 }
 
+/* Who says what, and what counts in the end: the account, its domain, the configuration. */
+static void test_quotas(void)
+{
+	begin();
+	conf.account_quota_messages = 50;
+	conf.domain_quota_octets = 5000;
+	add("anna", "secret");
+	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
+	CU_ASSERT_EQUAL(account.quota.messages, 50);
+	CU_ASSERT_EQUAL(account.quota.octets, 0);
+	CU_ASSERT_EQUAL(account.domain_quota.octets, 5000);
+	CU_ASSERT_TRUE(command("domain set", "domain", "example.org", "quota-messages", "70",
+			       "quota-octets", "1GiB", "account-quota-octets", "10kB", NULL));
+	ASSERT_ANSWER("\"quota_messages\":70,\"quota_octets\":1073741824,"
+		      "\"account_quota_messages\":50,\"account_quota_octets\":10000}");
+	CU_ASSERT_TRUE(command("account set", "name", "anna", "quota-messages", "7", NULL));
+	ASSERT_ANSWER("\"quota_messages\":7,\"quota_octets\":10000");
+	/* Logins answered from memory know of a change of the domain, too. */
+	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
+	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
+	CU_ASSERT_TRUE(at_once);
+	CU_ASSERT_EQUAL(account.quota.messages, 7);
+	CU_ASSERT_EQUAL(account.quota.octets, 10000);
+	CU_ASSERT_EQUAL(account.domain_quota.messages, 70);
+	CU_ASSERT_EQUAL(account.domain_quota.octets, 1 << 30);
+	CU_ASSERT_TRUE(command("account set", "name", "anna", "quota-messages", "none",
+			       "quota-octets", "0", NULL));
+	ASSERT_ANSWER("\"quota_messages\":0,\"quota_octets\":0");
+	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
+	CU_ASSERT_EQUAL(account.quota.messages, 0);
+	CU_ASSERT_EQUAL(account.domain_quota.messages, 70);
+	CU_ASSERT_TRUE(command("account set", "name", "anna", "quota-messages", "default", NULL));
+	ASSERT_ANSWER("\"quota_messages\":50,\"quota_octets\":0");
+	CU_ASSERT_TRUE(command("account show", "name", "anna", NULL));
+	ASSERT_ANSWER("\"own_quota_messages\":false,\"own_quota_octets\":true,"
+		      "\"domain_quota_messages\":70,\"domain_quota_octets\":1073741824");
+	CU_ASSERT_TRUE(
+	    command("account add", "name", "bert", "password", "x", "quota-octets", "2MiB", NULL));
+	ASSERT_ANSWER("\"quota_octets\":2097152");
+	CU_ASSERT_TRUE(command("domain set", "domain", "example.org", "quota-octets", "default",
+			       "quota-messages", "none", NULL));
+	ASSERT_ANSWER("\"quota_messages\":0,\"quota_octets\":5000");
+	CU_ASSERT_TRUE(command("domain list", NULL));
+	ASSERT_ANSWER("\"quota_messages\":0,\"quota_octets\":5000,"
+		      "\"account_quota_messages\":50,\"account_quota_octets\":10000}");
+	restart();
+	CU_ASSERT_EQUAL(accounts_directory.lookup(module, "bert", &account), PSTN_OK);
+	CU_ASSERT_EQUAL(account.quota.octets, 2 << 20);
+	CU_ASSERT_EQUAL(account.domain_quota.octets, 5000);
+	end();
+}
+
 static void test_command_refusals(void)
 {
 	static const struct {
@@ -496,6 +548,17 @@ static void test_command_refusals(void)
 	    {"account add",
 	     {"name", "new", "password", "x", "session-limit", "99999999999999999999"},
 	     "--session-limit"},
+	    {"account set",
+	     {"name", "anna", "quota-octets", "9X"},
+	     "--quota-octets 9X: expected a"},
+	    {"account set", {"name", "anna", "quota-octets", "16777216TiB"}, "--quota-octets"},
+	    {"account set",
+	     {"name", "anna", "quota-messages", "1K"},
+	     "expected a number, \"none\""},
+	    {"account add", {"name", "new", "password", "x", "quota-messages", "-1"}, "--quota-me"},
+	    {"domain set", {"domain", "example.org"}, "Nothing to set; give --quota-messages"},
+	    {"domain set", {"domain", "example.org", "quota-octets", ""}, "--quota-octets : exp"},
+	    {"domain set", {"domain", "x.test", "quota-messages", "1"}, "no account or domain x"},
 	    {"account add",
 	     {"name", "new", "password", "plain", "verifier", ""},
 	     "the verifier is of a kind"},
@@ -1009,6 +1072,7 @@ int main(void)
 	    {"lookup and each", test_lookup},
 	    {"each in batches", test_each_in_batches},
 	    {"commands", test_commands},
+	    {"quotas", test_quotas},
 	    {"commands refuse", test_command_refusals},
 	    {"without default domain", test_without_default_domain},
 	    {"ids are never used again", test_ids_are_never_used_again},

@@ -244,6 +244,7 @@ static const struct row full_row = {
     .created = 1700000000,
     .changed = 1800000000,
     .session_limit = 12,
+    .quota = {1000, LIMIT_NONE},
     .disabled = true,
     .ndenied = 2,
     .denied = {"pop3", "imap"},
@@ -281,7 +282,7 @@ static void test_row_oddities(void)
 	memcpy(octets + n, "\x09\x80\x00\x00", 4);
 	CU_ASSERT_STRING_EQUAL(row_decode(octets, n + 4, &row), "was written by a newer version");
 	for (size_t i = 0; i < 600; i++)
-		memcpy(octets + n + 4 * i, "\x09\x00\x00\x00", 4);
+		memcpy(octets + n + 4 * i, "\x29\x00\x00\x00", 4);
 	CU_ASSERT_PTR_NULL(row_decode(octets, n + 400, &row));
 	CU_ASSERT_PTR_NOT_NULL(row_decode(octets, n + 2400, &row));
 	memcpy(octets + n, "\x01\x00\x01\x00x", 5);
