@@ -195,10 +195,14 @@ static int write_newer(struct checkpoint *c, struct checkpoint_state *state)
 
 	if (fcntl(c->fd, F_OFD_SETLKW, &lock) != 0)
 		return errno;
+	/* A process that was killed may have written a slot and not synced it: before it counts, or
+	 * the other one goes, it has to be on disk. */
+	if (fdatasync(c->fd) != 0)
+		rc = errno;
 	newest(c->fd, &last, &slot);
 	state->number = last.found ? last.number + 1 : 1;
 	/* Another process may have been here meanwhile with a later state. */
-	if (!last.found || last.txn < state->txn)
+	if (rc == 0 && (!last.found || last.txn < state->txn))
 		rc = slot_write(c->fd, last.found ? slot ^ 1 : 0, state);
 	lock.l_type = F_UNLCK;
 	fcntl(c->fd, F_OFD_SETLK, &lock);

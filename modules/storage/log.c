@@ -54,8 +54,13 @@ static int resume_some(struct store *st, struct segment *out)
 	n = list_choices(st, txn, choices, 16);
 	index_read_end(&st->index, txn);
 	for (unsigned i = 0; i < n; i++) {
-		if (segment_resume(st, choices[i].id, choices[i].end, out) == PSTN_OK)
+		if (segment_resume(st, choices[i].id, choices[i].end, out) != PSTN_OK)
+			continue;
+		/* Whoever writes next cuts what the dead process left here, and must get at it. */
+		if (atomic_load(&st->shared->inflight) != choices[i].id)
 			return PSTN_OK;
+		segment_close(out, false);
+		out->fd = -1;
 	}
 	return PSTN_E_NOT_FOUND;
 }

@@ -188,7 +188,8 @@ static int merge(struct recovery *r)
 
 		if (rc <= 0)
 			return rc;
-		if (batches % BATCHES_TO_CHECKPOINT == 0)
+		/* The index must not know more than the segments hold. */
+		if (batches % BATCHES_TO_CHECKPOINT == 0 && syncfs(r->store->segment_dir) == 0)
 			checkpoint_take(&r->store->checkpoint, &r->store->index);
 	}
 }
