@@ -45,8 +45,9 @@ def maildrop(postern, user=USER):
         return {uidl: pop.multi(f"RETR {number}") for number, uidl in ids}
 
 
-def started():
+def started(environment=None):
     postern = Server({"logging": {"files": [{"path": "{log}/all.json", "format": "json"}]}})
+    postern.environment.update(environment or {})
     postern.start()
     postern.add_account(USER, PASSWORD)
     postern.sessions = 0
@@ -132,6 +133,17 @@ def test_a_session_sees_what_it_saw():
             pop.multi("RETR 1")
             pop.quit()
         eq(len(maildrop(postern)), 3, "messages of the next session")
+
+
+def test_times_without_a_zone_are_local():
+    postern = started({"TZ": "XYZ-5:30"})
+    with postern:
+        postern.deliver(USER, mail(1))
+        local = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=5, minutes=30)))
+        for offset, events in ((-60, 1), (60, 0)):
+            since = (local + datetime.timedelta(seconds=offset)).strftime("%Y-%m-%d %H:%M:%S")
+            eq(len(postern.ctl("mailbox", "history", USER, "--since", since, json_output=True)),
+               events, f"events since {since}")
 
 
 def test_what_cannot_be_restored():

@@ -605,6 +605,31 @@ static void refuses_clearly(void)
 	rig_end(&r);
 }
 
+/* A quota stops it; with a higher one it goes on. */
+static void goes_on_after_a_quota(void)
+{
+	struct rig r;
+	char before[DUMP_SIZE], after[DUMP_SIZE];
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r, 0, 10, "INBOX");
+	dump(&r, ANN, "INBOX", before);
+	expunge_all(&r, ANN, "INBOX");
+	rig_quota((struct pstn_quota){.messages = 4}, (struct pstn_quota){0});
+	command(&r, "mailbox undelete", "user", ANN, NULL);
+	CU_ASSERT_TRUE(failed);
+	CU_ASSERT_TRUE(tells("holds as much as it may"));
+	CU_ASSERT_TRUE(tells("Brought back: 4, there already: 0"));
+	rig_quota((struct pstn_quota){0}, (struct pstn_quota){0});
+	command(&r, "mailbox undelete", "user", ANN, NULL);
+	CU_ASSERT_TRUE(says("restored", 6));
+	CU_ASSERT_TRUE(says("kept", 4));
+	dump(&r, ANN, "INBOX", after);
+	CU_ASSERT_STRING_EQUAL(after, before);
+	rig_end(&r);
+}
+
 /* ---- history ---- */
 
 static void tells_history(void)
@@ -792,6 +817,7 @@ static const struct suite_case cases[] = {
     {"damaged messages are left out", leaves_out_damage},
     {"large messages come back", brings_large_ones_back},
     {"what cannot be done is said clearly", refuses_clearly},
+    {"a quota stops it", goes_on_after_a_quota},
     {"the history of a mailbox", tells_history},
     {"an expunge is told once", tells_each_expunge_once},
     {"every allocation fails once", bears_lack_of_memory},
