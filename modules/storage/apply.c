@@ -181,6 +181,18 @@ int apply_segment(struct apply *a, uint32_t id, struct segment_row **out)
 	return rc;
 }
 
+int apply_drop_segment(struct apply *a, uint32_t id)
+{
+	unsigned char key[4];
+
+	for (unsigned i = 0; i < APPLY_SEGMENTS; i++) {
+		if (a->segments[i].id == id)
+			a->segments[i].id = 0;
+	}
+	put32be(key, id);
+	return apply_drop_row(a, a->index->segments, key, sizeof(key));
+}
+
 /* ---- single rows ---- */
 
 int apply_put_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n, const void *row,
@@ -198,5 +210,23 @@ int apply_drop_row(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_
 	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
 	int rc = mdb_del(a->txn, dbi, &k, NULL);
 
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int apply_drop_prefix(struct apply *a, MDB_dbi dbi, const unsigned char *prefix, size_t n)
+{
+	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)prefix}, v;
+	MDB_cursor *c;
+	int rc = mdb_cursor_open(a->txn, dbi, &c);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	while (rc == 0 && k.mv_size >= n && memcmp(k.mv_data, prefix, n) == 0) {
+		rc = mdb_cursor_del(c, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

@@ -20,6 +20,8 @@ struct apply_segment {
 struct apply {
 	struct index *index;
 	MDB_txn *txn;
+	bool
+	    replay; /* records are being read again, and messages may come after what befell them */
 	struct state_row state;
 	struct apply_segment segments[APPLY_SEGMENTS];
 	unsigned evict;
@@ -55,6 +57,8 @@ int apply_owner(struct apply *, uint64_t account, struct account_row **);
 int apply_domain(struct apply *, const char *account_name, struct domain_row **);
 /* The segment's row, likewise; a new one has kind 0. */
 int apply_segment(struct apply *, uint32_t id, struct segment_row **);
+/* The segment has no row any more. */
+int apply_drop_segment(struct apply *, uint32_t id);
 
 /* Each does what its record says; offset and segment tell where the record is. What is known
  * already, or about a message that is not there any more, is no error. */
@@ -72,12 +76,18 @@ int apply_record(struct apply *, const struct record *, const unsigned char *bod
 		 uint64_t offset);
 
 /* Bodies of records that are not messages. */
+#define BODY_RANGE      8
+#define BODY_FLAG       32
+#define BODY_FOLDER     32 /* before the name */
+#define BODY_FOLDER_MAX (BODY_FOLDER + FOLDER_NAME_MAX)
+#define BODY_STATE      16
 size_t body_put_ranges(const struct uid_range *, uint32_t n, unsigned char *out);
+/* False: one of them makes no sense. */
+bool body_get_ranges(const unsigned char *, uint32_t n, struct uid_range *out);
+void body_get_flags(const unsigned char *, uint32_t n, struct flag_entry *out);
 size_t body_put_flags(const struct flag_entry *, uint32_t n, unsigned char *out);
 size_t body_put_folder(const struct folder_row *, unsigned char *out);
 bool body_get_folder(struct folder_row *, const unsigned char *, size_t n);
-#define BODY_RANGE      8
-#define BODY_FLAG       32
-#define BODY_FOLDER_MAX (24 + FOLDER_NAME_MAX)
+size_t body_put_state(const struct state_row *, unsigned char out[BODY_STATE]);
 
 #endif

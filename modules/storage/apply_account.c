@@ -43,11 +43,18 @@ static int put_name(struct apply *a, uint64_t account, const char *name, uint32_
 	return apply_put_row(a, a->index->names, key, key_name(key, account, name), bytes, 4);
 }
 
-static int drop_name(struct apply *a, uint64_t account, const char *name)
+/* Unless another folder has the name by now: what a deleted folder was called may be told after the
+ * folder that took its name, when the record was written again. */
+static int drop_name(struct apply *a, uint64_t account, const char *name, uint32_t folder)
 {
 	unsigned char key[KEY_NAME_MAX];
+	size_t n = key_name(key, account, name);
+	MDB_val k = {.mv_size = n, .mv_data = key}, v;
+	int rc = mdb_get(a->txn, a->index->names, &k, &v);
 
-	return apply_drop_row(a, a->index->names, key, key_name(key, account, name));
+	if (rc == 0 && v.mv_size == 4 && get32(v.mv_data) != folder)
+		return 0;
+	return rc == 0 ? apply_drop_row(a, a->index->names, key, n) : rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* The account's row keeps the next folder's id and the last uidvalidity: neither is used twice. */
@@ -76,15 +83,20 @@ int apply_folder_state(struct apply *a, const struct record *r, const struct fol
 	} else if (rc == 0) {
 		if (r->change < f->change)
 			return 0;
-		rc = drop_name(a, r->account, f->name);
+		rc = drop_name(a, r->account, f->name, r->folder);
 		if (said->uidnext > f->uidnext)
 			f->uidnext = said->uidnext;
+		if (said->forgotten > f->forgotten)
+			f->forgotten = said->forgotten;
+		if (said->expunge_change > f->expunge_change)
+			f->expunge_change = said->expunge_change;
 		f->uidvalidity = said->uidvalidity;
 		f->flags = said->flags;
 		memcpy(f->name, said->name, sizeof(f->name));
 	}
 	if (rc == 0)
-		rc = count_folder(a, r->account, r->folder, said->uidvalidity);
+		rc = count_folder(a, r->account, r->folder,
+				  r->type == RECORD_FOLDER ? said->uidvalidity : 0);
 	apply_advance(f, r);
 	if (rc == 0 && r->folder != FOLDER_INBOX && !(said->flags & FOLDER_DELETED))
 		rc = put_name(a, r->account, said->name, r->folder);
@@ -97,27 +109,6 @@ int apply_keyword(struct apply *a, const struct record *r, const char *name)
 
 	key_message(key, r->account, r->folder, r->uid);
 	return apply_put_row(a, a->index->keywords, key, sizeof(key), name, strlen(name));
-}
-
-/* Deletes all rows of a table whose keys begin with the account. */
-static int drop_account_rows(struct apply *a, MDB_dbi dbi, uint64_t account)
-{
-	unsigned char prefix[KEY_ACCOUNT];
-	MDB_val k = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(a->txn, dbi, &c);
-
-	if (rc != 0)
-		return rc;
-	key_account(prefix, account);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	while (rc == 0 && k.mv_size >= KEY_ACCOUNT && memcmp(k.mv_data, prefix, KEY_ACCOUNT) == 0) {
-		rc = mdb_cursor_del(c, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* Octets of the account's live messages become dead before their rows go. */
@@ -159,6 +150,7 @@ int apply_account_removed(struct apply *a, uint64_t account)
 	const MDB_dbi tables[] = {ix->accounts, ix->folders,    ix->names,
 				  ix->messages, ix->tombstones, ix->changes,
 				  ix->uidls,    ix->imports,    ix->keywords};
+	unsigned char prefix[KEY_ACCOUNT];
 	struct account_row *row;
 	int rc = kill_messages(a, account);
 
@@ -170,7 +162,8 @@ int apply_account_removed(struct apply *a, uint64_t account)
 	if (a->account == account)
 		a->account = 0;
 	a->owner_id = 0;
+	key_account(prefix, account);
 	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(*tables); i++)
-		rc = drop_account_rows(a, tables[i], account);
+		rc = apply_drop_prefix(a, tables[i], prefix, sizeof(prefix));
 	return rc;
 }

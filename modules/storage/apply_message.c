@@ -131,6 +131,8 @@ static int enter_tombstone(struct apply *a, const struct record *r, const unsign
 	f->tombstone_octets += row->octets;
 	if (r->expunged_change > f->expunge_change)
 		f->expunge_change = r->expunged_change;
+	if (r->expunged_change > f->change)
+		f->change = r->expunged_change;
 	return put_message(a, a->index->tombstones, key, row);
 }
 
@@ -156,6 +158,36 @@ static int move_octets(struct apply *a, const struct message_row *row, uint32_t 
 	return rc;
 }
 
+/* What a moved record says of the message is as late as the record; what came later still says so
+ * itself. */
+static void take_flags(struct apply *a, const struct record *r, struct message_row *row)
+{
+	if (r->change <= row->change)
+		return;
+	if (!row->expunged_change) {
+		a->folder.unseen += !(r->message_flags & PSTN_SEEN);
+		a->folder.unseen -= !(row->flags & PSTN_SEEN);
+	}
+	row->flags = r->message_flags;
+	row->keywords = r->keywords;
+	row->change = r->change;
+}
+
+static int bury(struct apply *, const struct record *, uint32_t uid, struct message_row *);
+
+static int bury_moved(struct apply *a, const struct record *r, struct message_row *row)
+{
+	struct record expunge = {.account = r->account,
+				 .folder = r->folder,
+				 .change = r->expunged_change,
+				 .time = r->expunged_at};
+
+	apply_advance(&a->folder, &expunge);
+	if (r->expunged_change > a->folder.expunge_change)
+		a->folder.expunge_change = r->expunged_change;
+	return bury(a, &expunge, r->uid, row);
+}
+
 /* The message is known: a moved record tells its new place, any other is a repetition. */
 static int move_message(struct apply *a, MDB_dbi dbi, const struct record *r,
 			const unsigned char *key, struct message_row *row, uint32_t segment,
@@ -168,7 +200,11 @@ static int move_message(struct apply *a, MDB_dbi dbi, const struct record *r,
 	rc = move_octets(a, row, segment);
 	row->segment = segment;
 	row->offset = offset;
-	return rc == 0 ? put_message(a, dbi, key, row) : rc;
+	take_flags(a, r, row);
+	apply_advance(&a->folder, r);
+	if (rc == 0)
+		rc = put_message(a, dbi, key, row);
+	return rc == 0 && r->expunged_change && !row->expunged_change ? bury_moved(a, r, row) : rc;
 }
 
 int apply_message(struct apply *a, const struct record *r, uint32_t segment, uint64_t offset)
@@ -262,9 +298,6 @@ static int bury(struct apply *a, const struct record *r, uint32_t uid, struct me
 
 static int expunge_range(struct apply *a, const struct record *r, struct uid_range range)
 {
-	struct change_row change = {.kind = CHANGE_EXPUNGE, .count = range.count, .time = r->time};
-	bool any = false;
-
 	for (uint32_t i = 0; i < range.count; i++) {
 		uint32_t uid = range.first + i;
 		struct message_row row;
@@ -272,16 +305,24 @@ static int expunge_range(struct apply *a, const struct record *r, struct uid_ran
 
 		if (rc == 0)
 			rc = bury(a, r, uid, &row);
-		else if (rc == MDB_NOTFOUND)
-			continue;
-		if (rc != 0)
+		if (rc != 0 && rc != MDB_NOTFOUND)
 			return rc;
-		any = true;
 	}
-	if (!any)
-		return 0;
+	return 0;
+}
+
+static int tell_expunge(struct apply *a, const struct record *r, const struct uid_range *ranges,
+			uint32_t n)
+{
+	struct change_row change = {.kind = CHANGE_EXPUNGE, .time = r->time};
+	int rc = 0;
+
 	memcpy(change.origin, r->origin, sizeof(change.origin));
-	return put_change(a, r->account, r->folder, r->change, range.first, &change);
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		change.count = ranges[i].count;
+		rc = put_change(a, r->account, r->folder, r->change, ranges[i].first, &change);
+	}
+	return rc;
 }
 
 int apply_expunge(struct apply *a, const struct record *r, const struct uid_range *ranges,
@@ -296,34 +337,39 @@ int apply_expunge(struct apply *a, const struct record *r, const struct uid_rang
 	before = f->messages;
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = expunge_range(a, r, ranges[i]);
-	if (rc != 0 || f->messages == before)
+	if (rc != 0 || (f->messages == before && !a->replay))
 		return rc;
 	apply_advance(f, r);
 	if (r->change > f->expunge_change)
 		f->expunge_change = r->change;
-	return 0;
+	return tell_expunge(a, r, ranges, n);
 }
 
 /* ---- flags ---- */
+
+static int tell_flags(struct apply *a, const struct record *r, const struct flag_entry *e)
+{
+	struct change_row change = {.kind = CHANGE_FLAGS,
+				    .count = 1,
+				    .time = r->time,
+				    .before = e->before,
+				    .after = e->flags,
+				    .keywords_before = e->keywords_before};
+
+	memcpy(change.origin, r->origin, sizeof(change.origin));
+	return put_change(a, r->account, r->folder, r->change, e->uid, &change);
+}
 
 static int set_flags(struct apply *a, const struct record *r, const struct flag_entry *e)
 {
 	unsigned char key[KEY_MESSAGE];
 	struct message_row row;
-	struct change_row change;
 	int rc = index_message(a->index, a->txn, r->account, r->folder, e->uid, &row);
 
+	if (rc == MDB_NOTFOUND || (rc == 0 && row.change >= r->change))
+		return a->replay ? tell_flags(a, r, e) : 0;
 	if (rc != 0)
-		return rc == MDB_NOTFOUND ? 0 : rc;
-	if (row.change >= r->change)
-		return 0;
-	change = (struct change_row){.kind = CHANGE_FLAGS,
-				     .count = 1,
-				     .time = r->time,
-				     .before = e->before,
-				     .after = e->flags,
-				     .keywords_before = e->keywords_before};
-	memcpy(change.origin, r->origin, sizeof(change.origin));
+		return rc;
 	a->folder.unseen += !(e->flags & PSTN_SEEN);
 	a->folder.unseen -= !(row.flags & PSTN_SEEN);
 	row.flags = e->flags;
@@ -331,9 +377,7 @@ static int set_flags(struct apply *a, const struct record *r, const struct flag_
 	row.change = r->change;
 	key_message(key, r->account, r->folder, e->uid);
 	rc = put_message(a, a->index->messages, key, &row);
-	if (rc != 0)
-		return rc;
-	return put_change(a, r->account, r->folder, r->change, e->uid, &change);
+	return rc == 0 ? tell_flags(a, r, e) : rc;
 }
 
 int apply_flags(struct apply *a, const struct record *r, const struct flag_entry *entries,

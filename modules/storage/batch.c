@@ -101,7 +101,9 @@ static unsigned char *dots_to_disk(struct batch *b, const uint64_t *dots, uint32
 void batch_stamp(const struct batch *b, struct record *r, uint64_t group)
 {
 	r->sequence = b->sequence;
-	r->time = b->time;
+	/* A change that is written again happened when it did. */
+	if (!(r->flags & RECORD_MOVED) || r->type == RECORD_MESSAGE)
+		r->time = b->time;
 	r->group = group;
 }
 
@@ -119,8 +121,12 @@ int batch_add(struct batch *b, struct record *r, const void *body, const uint64_
 		if (!tail)
 			return ENOMEM;
 		r->tail_sum = record_sum(tail, tail_length, b->seed);
+		if (r->flags & RECORD_DOTS_DAMAGED)
+			r->tail_sum = ~r->tail_sum;
 	}
 	r->body_sum = record_sum(body, r->body_length, b->seed);
+	if (r->flags & RECORD_TEXT_DAMAGED)
+		r->body_sum = ~r->body_sum;
 	batch_stamp(b, r, b->base);
 	*offset = b->base + b->length;
 	record_encode(r, b->seed, *offset, head);

@@ -26,7 +26,8 @@ void batch_begin(struct batch *, struct store *, uint64_t base, uint64_t seed, u
 void batch_end(struct batch *);
 /* Memory that lives as long as the batch; NULL: none. */
 void *batch_alloc(struct batch *, size_t n);
-/* Append a record. body and dots stay the caller's until the batch was written. 0 or ENOMEM. */
+/* Append a record. body and dots stay the caller's until the batch was written. What is damaged
+ * (RECORD_DAMAGED) fails its checksum here too. 0 or ENOMEM. */
 int batch_add(struct batch *, struct record *, const void *body, const uint64_t *dots,
 	      uint64_t *offset);
 /* Encode a record that stands elsewhere, in a segment of its own. */

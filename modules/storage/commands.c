@@ -433,6 +433,13 @@ static const struct pstn_arg history_args[] = {
     {0},
 };
 
+static const struct pstn_arg compact_args[] = {
+    {"retention", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "12h, 7d, 0: as if the option `retention` were this, this once; what was deleted longer ago "
+     "cannot be brought back any more"},
+    {0},
+};
+
 static const struct pstn_command rows[] = {
     {"mailbox list", "Mailboxes with their folders and sizes", no_args, 0, 0, command_list},
     {"mailbox show", "The folders and messages of one mailbox", show_args, 0, 0, command_show},
@@ -452,6 +459,8 @@ static const struct pstn_command rows[] = {
     {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
     {"storage check", "Compare index and segments, verify every checksum; changes nothing", no_args,
      0, 0, command_check},
+    {"storage compact", "Give back the disk space of mail deleted longer ago than the retention",
+     compact_args, PSTN_CHANGES, 0, command_compact},
     {"storage rebuild-index", "Make the index anew from the segments at the next start", no_args,
      PSTN_CHANGES, 0, command_rebuild},
     {0},

@@ -32,11 +32,15 @@ void command_import(void *inst, struct pstn_call *);
 void command_check(void *inst, struct pstn_call *);
 void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);
+void command_compact(void *inst, struct pstn_call *);
 void command_list(void *inst, struct pstn_call *);
 void command_quota(void *inst, struct pstn_call *);
 void command_show(void *inst, struct pstn_call *);
 void command_undelete(void *inst, struct pstn_call *);
 void command_restore(void *inst, struct pstn_call *);
 void command_history(void *inst, struct pstn_call *);
+
+/* What `storage status` says of compaction, into an open object. */
+void compact_status(struct store *, struct pstn_call *);
 
 #endif

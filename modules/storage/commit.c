@@ -55,16 +55,21 @@ static void append(struct commit *c, struct pending *p)
 		pthread_cond_signal(&c->gathered);
 }
 
+static uint64_t body_octets(const struct pending *p)
+{
+	if (p->kind == PENDING_DELIVER && !p->deliver.large)
+		return p->deliver.record.body_length;
+	return p->kind == PENDING_MOVE ? p->move.body_octets : 0;
+}
+
 static bool fits(const struct pending *p, unsigned taken, uint64_t octets, bool large)
 {
 	if (taken == COMMIT_GROUP_MAX)
 		return false;
-	if (p->kind != PENDING_DELIVER)
-		return true;
 	/* A large message has its own segment; which ones are being written is kept for one only. */
-	if (p->deliver.large)
+	if (p->kind == PENDING_DELIVER && p->deliver.large)
 		return !large;
-	return taken == 0 || octets + p->deliver.record.body_length <= COMMIT_GROUP_OCTETS;
+	return taken == 0 || octets + body_octets(p) <= COMMIT_GROUP_OCTETS;
 }
 
 static struct pending *take_group(struct commit *c)
@@ -75,10 +80,8 @@ static struct pending *take_group(struct commit *c)
 	bool large = false;
 
 	for (; *end && fits(*end, taken, octets, large); taken++) {
-		if ((*end)->kind == PENDING_DELIVER) {
-			large |= (*end)->deliver.large != NULL;
-			octets += (*end)->deliver.record.body_length;
-		}
+		large |= (*end)->kind == PENDING_DELIVER && (*end)->deliver.large;
+		octets += body_octets(*end);
 		end = &(*end)->next;
 	}
 	c->waiting -= taken;

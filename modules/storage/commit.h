@@ -22,13 +22,27 @@ struct segment;
 #define COMMIT_GROUP_MAX    512                  /* changes in a group */
 #define COMMIT_GROUP_OCTETS ((uint64_t)16 << 20) /* and octets of messages */
 
-enum pending_kind { PENDING_DELIVER, PENDING_EXPUNGE, PENDING_FLAGS, PENDING_FORGET };
+enum pending_kind {
+	PENDING_DELIVER,
+	PENDING_EXPUNGE,
+	PENDING_FLAGS,
+	PENDING_FORGET,
+	PENDING_MOVE,   /* records of a segment that is being emptied */
+	PENDING_SEGMENT /* what has become of a segment */
+};
 
 struct flag_change {
 	uint32_t uid, add, remove;
 };
 
 struct commit_waiter;
+struct move;
+
+enum segment_fate {
+	SEGMENT_TO_SEAL, /* nothing is appended any more */
+	SEGMENT_TO_GO,   /* all that was needed stands elsewhere */
+	SEGMENT_REMOVED  /* its file is gone */
+};
 
 struct pending {
 	struct pending *next;
@@ -55,11 +69,27 @@ struct pending {
 			struct flag_change *changes;
 			uint32_t count, room;
 		} flags;
+		struct {
+			struct move *moves; /* move.h */
+			uint32_t count;
+			uint32_t segment;     /* that is being emptied */
+			uint64_t retention;   /* ms */
+			uint64_t body_octets; /* of all */
+			bool from_reserve;    /* little is written, and much space comes of it */
+			uint64_t octets;      /* result: what was written */
+			bool again;           /* result: something that could go cannot now */
+		} move;
+		struct {
+			const uint32_t *ids;
+			uint32_t count;
+			enum segment_fate fate;
+		} segments;
 	};
 	int status;                   /* the result; a delivery's uid and uidl are in its record */
 	struct pstn_op *op;           /* posted when done, or */
 	struct commit_waiter *waiter; /* told, or */
 	bool owned;                   /* freed */
+	bool silent;                  /* result: the index has changed, perhaps without a record */
 };
 
 struct commit {
@@ -75,6 +105,7 @@ struct commit {
 	pthread_mutex_t log; /* guards the store's log segment against priming */
 	uint64_t last_sequence;
 	_Atomic unsigned since_checkpoint;
+	_Atomic bool roll; /* the next group begins a new segment */
 	bool broken;    /* a group that failed could not be taken back: nothing more is written */
 	bool told_full; /* the log has heard that the disk is full */
 };

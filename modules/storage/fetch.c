@@ -212,8 +212,8 @@ static int begin(struct fetching *f, bool copy)
 	return PSTN_OK;
 }
 
-int fetch(struct store *st, const struct fetch_key *key, const struct message_row *row,
-	  bool may_block, struct pstn_content *out)
+static int try_fetch(struct store *st, const struct fetch_key *key, const struct message_row *row,
+		     bool may_block, struct pstn_content *out)
 {
 	struct fetching f = {.store = st,
 			     .key = key,
@@ -234,5 +234,37 @@ int fetch(struct store *st, const struct fetch_key *key, const struct message_ro
 		release(f.got);
 	else
 		st->host->count(st->self, METRIC_READ_OCTETS, (int64_t)row->octets);
+	return status;
+}
+
+int fetch_moved(struct store *st, const struct fetch_key *key, struct message_row *row)
+{
+	uint32_t before = row->segment;
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	rc = index_message(&st->index, txn, key->account, key->folder, key->uid, row);
+	if (rc == MDB_NOTFOUND)
+		rc = index_tombstone(&st->index, txn, key->account, key->folder, key->uid, row);
+	index_read_end(&st->index, txn);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? PSTN_E_GONE : index_status(rc);
+	return row->segment == before ? fetch_damaged(st, key, row, "its segment is missing")
+				      : PSTN_OK;
+}
+
+int fetch(struct store *st, const struct fetch_key *key, const struct message_row *row,
+	  bool may_block, struct pstn_content *out)
+{
+	struct message_row now = *row;
+	int status = try_fetch(st, key, &now, may_block, out);
+
+	while (status == PSTN_E_NOT_FOUND) {
+		status = fetch_moved(st, key, &now);
+		if (status == PSTN_OK)
+			status = try_fetch(st, key, &now, may_block, out);
+	}
 	return status;
 }

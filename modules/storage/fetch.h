@@ -31,6 +31,9 @@ int fetch_head(struct store *, const struct fetch_key *, const struct message_ro
 int fetch_text(struct store *, const struct fetch_key *, const struct message_row *,
 	       int (*piece)(void *arg, const char *bytes, size_t n), void *arg);
 
+/* The segment is not there: compaction may have moved the message and removed it since the row was
+ * read. The row as it is now; PSTN_E_GONE: the message is not there either. */
+int fetch_moved(struct store *, const struct fetch_key *, struct message_row *);
 /* Says in the log what is wrong, and answers PSTN_E_DAMAGED. */
 int fetch_damaged(struct store *, const struct fetch_key *, const struct message_row *,
 		  const char *what);

@@ -15,7 +15,7 @@
 struct whole {
 	struct store *store;
 	const struct fetch_key *key;
-	const struct message_row *row;
+	struct message_row row;
 	struct record record;
 	uint64_t seed;
 	int (*piece)(void *arg, const char *bytes, size_t n);
@@ -31,16 +31,16 @@ static int decode(struct whole *w, const struct file *file)
 	ssize_t n;
 
 	do
-		n = pread(file->fd, bytes, sizeof(bytes), (off_t)w->row->offset);
+		n = pread(file->fd, bytes, sizeof(bytes), (off_t)w->row.offset);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return PSTN_E_TEMPORARY;
-	if (record_decode(r, bytes, (size_t)n, file->seed, w->row->offset) != RECORD_OK)
-		return fetch_damaged(w->store, w->key, w->row,
+	if (record_decode(r, bytes, (size_t)n, file->seed, w->row.offset) != RECORD_OK)
+		return fetch_damaged(w->store, w->key, &w->row,
 				     "the record's head fails its checksum");
 	if (r->type != RECORD_MESSAGE || r->account != w->key->account ||
-	    r->folder != w->key->folder || r->uid != w->key->uid || r->octets != w->row->octets)
-		return fetch_damaged(w->store, w->key, w->row,
+	    r->folder != w->key->folder || r->uid != w->key->uid || r->octets != w->row.octets)
+		return fetch_damaged(w->store, w->key, &w->row,
 				     "the record is another one than the index says");
 	w->seed = file->seed;
 	return PSTN_OK;
@@ -49,11 +49,16 @@ static int decode(struct whole *w, const struct file *file)
 static int read_head(struct whole *w)
 {
 	int status;
-	struct file *file = files_get(w->store, w->row->segment, true, &status);
+	struct file *file = files_get(w->store, w->row.segment, true, &status);
 
+	while (!file && status == PSTN_E_NOT_FOUND) {
+		status = fetch_moved(w->store, w->key, &w->row);
+		if (status == PSTN_OK)
+			file = files_get(w->store, w->row.segment, true, &status);
+	}
 	if (!file)
 		return status == PSTN_E_DAMAGED
-			   ? fetch_damaged(w->store, w->key, w->row, "its segment cannot be used")
+			   ? fetch_damaged(w->store, w->key, &w->row, "its segment cannot be used")
 			   : status;
 	status = decode(w, file);
 	file_release(file);
@@ -63,7 +68,7 @@ static int read_head(struct whole *w)
 int fetch_head(struct store *st, const struct fetch_key *key, const struct message_row *row,
 	       struct record *out)
 {
-	struct whole w = {.store = st, .key = key, .row = row};
+	struct whole w = {.store = st, .key = key, .row = *row};
 	int status = read_head(&w);
 
 	*out = w.record;
@@ -88,7 +93,7 @@ static int read_pieces(const struct whole *w, const struct pstn_content *c, char
 		if (n < 0)
 			return PSTN_E_TEMPORARY;
 		if (n == 0)
-			return fetch_damaged(w->store, w->key, w->row,
+			return fetch_damaged(w->store, w->key, &w->row,
 					     "the segment ends before the message does");
 		XXH3_64bits_update(sum, bytes, (size_t)n);
 		status = w->piece(w->arg, bytes, (size_t)n);
@@ -112,7 +117,7 @@ static int read_large(struct whole *w, const struct pstn_content *c)
 		status = read_pieces(w, c, (char *)(sum + 1), sum);
 	}
 	if (status == PSTN_OK && XXH3_64bits_digest(sum) != w->record.body_sum)
-		status = fetch_damaged(w->store, w->key, w->row, "the text fails its checksum");
+		status = fetch_damaged(w->store, w->key, &w->row, "the text fails its checksum");
 	store_free(w->store, memory);
 	return status;
 }
@@ -120,7 +125,7 @@ static int read_large(struct whole *w, const struct pstn_content *c)
 int fetch_text(struct store *st, const struct fetch_key *key, const struct message_row *row,
 	       int (*piece)(void *arg, const char *bytes, size_t n), void *arg)
 {
-	struct whole w = {.store = st, .key = key, .row = row, .piece = piece, .arg = arg};
+	struct whole w = {.store = st, .key = key, .row = *row, .piece = piece, .arg = arg};
 	struct pstn_content c;
 	int status = fetch(st, key, row, true, &c);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int files_init(struct files *f)
@@ -32,6 +33,24 @@ void file_release(struct file *file)
 		return;
 	close(file->fd);
 	store_free(file->store, file);
+}
+
+void files_forget_removed(struct files *f)
+{
+	for (unsigned i = 0; i < FILES_MAX; i++) {
+		struct file *file;
+		struct stat info;
+
+		pthread_mutex_lock(&f->mutex);
+		file = f->slots[i];
+		if (file && fstat(file->fd, &info) == 0 && info.st_nlink == 0)
+			f->slots[i] = NULL;
+		else
+			file = NULL;
+		pthread_mutex_unlock(&f->mutex);
+		if (file)
+			file_release(file);
+	}
 }
 
 static struct file *look_up(struct files *f, uint32_t id)
@@ -90,7 +109,7 @@ static struct file *open_file(struct store *st, uint32_t id, int *status)
 	atomic_init(&file->refs, 1);
 	file->fd = openat(st->segment_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (file->fd < 0) {
-		*status = errno == ENOENT ? PSTN_E_DAMAGED : PSTN_E_TEMPORARY;
+		*status = errno == ENOENT ? PSTN_E_NOT_FOUND : PSTN_E_TEMPORARY;
 		store_free(st, file);
 		return NULL;
 	}

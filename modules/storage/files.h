@@ -28,8 +28,11 @@ struct files {
 
 int files_init(struct files *);
 void files_clear(struct files *);
-/* A reference to the segment's file; NULL and *status. Without may_block only what is open. */
+/* A reference to the segment's file; NULL and *status, PSTN_E_NOT_FOUND if there is none. Without
+ * may_block only what is open. */
 struct file *files_get(struct store *, uint32_t id, bool may_block, int *status);
 void file_release(struct file *);
+/* Segments whose files were removed are not kept open, so that their space is given back. */
+void files_forget_removed(struct files *);
 
 #endif

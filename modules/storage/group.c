@@ -27,7 +27,8 @@ struct group {
 	struct apply apply;
 	struct batch batch;
 	struct segment *large; /* at most one */
-	bool deliveries;       /* there is one that was not refused */
+	bool deliveries;       /* there is one that was not refused, or what needs space like one */
+	bool silent;           /* the index changes without a record */
 };
 
 static uint64_t microseconds(void)
@@ -74,7 +75,7 @@ static int write_records(struct group *g)
 	st->log.busy = st->log.end + g->batch.length;
 	pthread_mutex_unlock(&st->commit.log);
 	rc = segment_write(&st->log, g->batch.vectors, g->batch.used, st->log.end);
-	if (rc == 0 && st->options.durability == DURABILITY_FULL)
+	if (rc == 0 && g->batch.length && st->options.durability == DURABILITY_FULL)
 		rc = segment_sync(&st->log);
 	if (rc == 0)
 		rc = write_large(g);
@@ -185,22 +186,29 @@ static int make_durable(struct group *g)
 
 /* ---- a group ---- */
 
+/* What is refused first when the disk is full. */
+static bool takes_space(const struct pending *p)
+{
+	return p->kind == PENDING_DELIVER || (p->kind == PENDING_MOVE && !p->move.from_reserve);
+}
+
 /* Gives each change its numbers and its record. 0, or what makes the whole group fail. */
 static int prepare_all(struct group *g)
 {
 	for (struct pending *p = g->first; p; p = p->next) {
 		int rc;
 
-		if (p->status == PSTN_E_FULL && p->kind == PENDING_DELIVER)
+		if (p->status == PSTN_E_FULL && takes_space(p))
 			continue;
 		p->status = PSTN_OK;
 		rc = prepare(&g->apply, &g->batch, g->store->log.id, p);
 		if (rc != 0)
 			return rc;
-		if (p->kind != PENDING_DELIVER || p->status != PSTN_OK)
+		g->silent |= p->silent;
+		if (p->status != PSTN_OK || !takes_space(p))
 			continue;
 		g->deliveries = true;
-		if (p->deliver.large)
+		if (p->kind == PENDING_DELIVER && p->deliver.large)
 			g->large = p->deliver.large;
 	}
 	return 0;
@@ -268,11 +276,11 @@ static int try_group(struct group *g)
 	rc = begin(g);
 	if (rc != 0)
 		return rc;
-	g->deliveries = false;
+	g->deliveries = g->silent = false;
 	g->large = NULL;
 	batch_begin(&g->batch, st, st->log.end, st->log.seed, st->commit.last_sequence);
 	rc = prepare_all(g);
-	if (rc == 0 && (g->batch.records > 0 || g->large)) {
+	if (rc == 0 && (g->batch.records > 0 || g->large || g->silent)) {
 		rc = make_room(g);
 		if (rc == 0)
 			rc = make_durable(g);
@@ -293,7 +301,7 @@ static bool refuse_deliveries(struct pending *group, int rc)
 	if (index_status(rc) != PSTN_E_FULL)
 		return false;
 	for (struct pending *p = group; p; p = p->next) {
-		if (p->kind == PENDING_DELIVER && p->status == PSTN_OK) {
+		if (takes_space(p) && p->status == PSTN_OK) {
 			p->status = PSTN_E_FULL;
 			any = true;
 		}

@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHARED_SIZE  4096
+#define SHARED_SIZE 4096
+_Static_assert(sizeof(struct shared) <= SHARED_SIZE, "what is shared is one page");
 #define LOCK_WAIT_MS 15000
 #define UUID_TEXT    32
 #define IDENTITY     "postern store\n"
@@ -102,21 +103,33 @@ int home_open(struct store *st, char *err, size_t n)
 
 /* ---- who else is there ---- */
 
-static bool lock_byte(int fd, short type, off_t start)
+bool home_lock_byte(struct store *st, short type, int64_t start)
 {
 	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
 
-	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+	return fcntl(st->lock, F_OFD_SETLK, &lock) == 0;
+}
+
+static bool locked_by_another(struct store *st, int64_t start)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
+
+	return fcntl(st->lock, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool home_process_lives(struct store *st, uint32_t pid)
+{
+	return locked_by_another(st, HOME_PROCESS_BYTE + (int64_t)pid);
 }
 
 /* Nobody else, or everybody else is through with opening. */
-static bool wait_for_lock(int fd, bool *first)
+static bool wait_for_lock(struct store *st, bool *first)
 {
 	const struct timespec pause = {.tv_nsec = 10000000};
 
 	for (int waited = 0; waited < LOCK_WAIT_MS; waited += 10) {
-		*first = lock_byte(fd, F_WRLCK, 0);
-		if (*first || lock_byte(fd, F_RDLCK, 0))
+		*first = home_lock_byte(st, F_WRLCK, HOME_STORE_BYTE);
+		if (*first || home_lock_byte(st, F_RDLCK, HOME_STORE_BYTE))
 			return true;
 		nanosleep(&pause, NULL);
 	}
@@ -131,11 +144,11 @@ int home_lock(struct store *st, bool *first, char *err, size_t n)
 	if (st->lock < 0 || ftruncate(st->lock, SHARED_SIZE) != 0)
 		return say(st, err, n, "lock", strerror(errno));
 	/* LMDB cannot be opened twice by one process: this byte is the process's own. */
-	if (!lock_byte(st->lock, F_WRLCK, SHARED_SIZE + getpid()))
+	if (!home_lock_byte(st, F_WRLCK, HOME_PROCESS_BYTE + getpid()))
 		return say(st, err, n, "lock",
 			   "another storage instance of this server has the same path; give each "
 			   "its own");
-	if (!wait_for_lock(st->lock, first))
+	if (!wait_for_lock(st, first))
 		return say(st, err, n, "lock",
 			   "another process has been opening the store for 15 seconds; it may be "
 			   "recovering a large one, try again later");
@@ -145,19 +158,21 @@ int home_lock(struct store *st, bool *first, char *err, size_t n)
 	st->shared = page;
 	if (*first)
 		memset(st->shared, 0, sizeof(*st->shared));
+	if (!snapshots_join(st))
+		return say(st, err, n, "lock", "too many processes have the store open");
 	return 0;
 }
 
 int home_share(struct store *st, char *err, size_t n)
 {
-	return lock_byte(st->lock, F_RDLCK, 0) ? 0 : say(st, err, n, "lock", strerror(errno));
+	return home_lock_byte(st, F_RDLCK, HOME_STORE_BYTE)
+		   ? 0
+		   : say(st, err, n, "lock", strerror(errno));
 }
 
 bool home_shared_by_others(struct store *st)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-
-	return fcntl(st->lock, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	return locked_by_another(st, HOME_STORE_BYTE);
 }
 
 /* ---- identity ---- */
@@ -415,8 +430,10 @@ uint32_t home_last_segment(struct store *st)
 
 void home_close(struct store *st)
 {
-	if (st->shared)
+	if (st->shared) {
+		snapshots_leave(st);
 		munmap(st->shared, SHARED_SIZE);
+	}
 	st->shared = NULL;
 	if (st->lock >= 0)
 		close(st->lock);

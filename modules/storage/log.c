@@ -90,7 +90,7 @@ int log_roll(struct store *st, struct apply *a)
 	struct segment_row *row;
 	int rc, status;
 
-	if (st->log.end < st->options.segment_size)
+	if (st->log.end < st->options.segment_size && !atomic_exchange(&st->commit.roll, false))
 		return PSTN_OK;
 	status = segment_create(st, SEGMENT_LOG, &next);
 	if (status != PSTN_OK)

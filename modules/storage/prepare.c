@@ -4,6 +4,7 @@
 #include "prepare.h"
 
 #include "bytes.h"
+#include "move.h"
 #include "segment.h"
 
 #include <postern/maildrop.h>
@@ -346,6 +347,10 @@ int prepare(struct apply *a, struct batch *b, uint32_t log, struct pending *p)
 		return prepare_flags(a, b, p);
 	case PENDING_FORGET:
 		return prepare_forget(a, b, p);
+	case PENDING_MOVE:
+		return prepare_move(a, b, log, p);
+	case PENDING_SEGMENT:
+		return prepare_segments(a, b, log, p);
 	}
 	return EINVAL;
 }

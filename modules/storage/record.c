@@ -192,8 +192,7 @@ enum record_verdict record_decode(struct record *r, const unsigned char *p, size
 			return RECORD_BAD;
 		memcpy(r->origin, p + RECORD_HEAD, ORIGIN_MAX);
 	}
-	return r->type >= RECORD_MESSAGE && r->type <= RECORD_ACCOUNT_REMOVED ? RECORD_OK
-									      : RECORD_UNKNOWN;
+	return r->type >= RECORD_MESSAGE && r->type <= RECORD_STATE ? RECORD_OK : RECORD_UNKNOWN;
 }
 
 bool record_magic(const unsigned char *p)

@@ -44,13 +44,18 @@ enum record_type {
 	RECORD_FOLDER,
 	RECORD_KEYWORD,
 	RECORD_ACCOUNT,
-	RECORD_ACCOUNT_REMOVED
+	RECORD_ACCOUNT_REMOVED,
+	RECORD_STATE /* what the store has given once and for all */
 };
 
 enum record_flag {
 	RECORD_SKIPPABLE = 1, /* who does not know the type may go on without it */
 	RECORD_MOVED = 2,     /* told before, written again by compaction; its state is current */
-	RECORD_NAMED = 4      /* a message's unique id was brought along, not assigned here */
+	RECORD_NAMED = 4,     /* a message's unique id was brought along, not assigned here */
+	/* A moved message whose text or dots failed their checksum before, and do so here. */
+	RECORD_TEXT_DAMAGED = 8,
+	RECORD_DOTS_DAMAGED = 16,
+	RECORD_DAMAGED = RECORD_TEXT_DAMAGED | RECORD_DOTS_DAMAGED
 };
 
 struct record {
@@ -64,7 +69,7 @@ struct record {
 	uint64_t account;
 	uint64_t change;
 	uint64_t sequence; /* of the group, store-wide */
-	uint64_t time;     /* ms since 1970, when written */
+	uint64_t time;     /* ms since 1970, when written; of a moved change, when first written */
 	uint64_t group;    /* offset in this segment at which the group begins */
 	uint64_t body_sum, tail_sum;
 	char

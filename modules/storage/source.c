@@ -188,7 +188,7 @@ static bool usable(struct recovery *r, struct source *s)
 	struct scan *scan = &s->scan;
 	bool committed = scan->record.type == RECORD_MESSAGE && was_committed(s);
 
-	if (committed && r->rebuilding)
+	if ((committed && r->rebuilding) || scan->record.flags & RECORD_DAMAGED)
 		return true;
 	if (scan_verify(scan))
 		return true;

@@ -43,6 +43,21 @@ static const struct pstn_option options[] = {
     PSTN_OPT_LIST(struct store_options, quota_warnings, percent_item, .def = "80, 95", .max = "16",
 		  .help = "The log is told once when a delivery takes an account or a domain over "
 			  "so many percent of its quota."),
+    PSTN_OPT_DURATION(struct store_options, retention, .def = "7d", .min = "0", .max = "3650d",
+		      .help = "How long deleted mail stays in the store and can be brought back. "
+			      "After that its disk space is given back. 0: at once."),
+    PSTN_OPT_DURATION(
+	struct store_options, compaction_interval, .def = "1h", .min = "0", .max = "30d",
+	.help = "How often it is looked whether disk space can be given back. 0: only "
+		"when `posternctl storage compact` asks for it."),
+    PSTN_OPT_BYTES(struct store_options, compaction_rate, .def = "32MiB", .min = "64KiB",
+		   .max = "1TiB",
+		   .help = "At most so many octets of segments are gone through in a second when "
+			   "disk space is given back, so that reading and delivering mail stay "
+			   "fast."),
+    PSTN_OPT_INT(struct store_options, compaction_threshold, .def = "25", .min = "1", .max = "100",
+		 .help = "A segment is rewritten when so many per cent of it would be given back. "
+			 "Less saves disk space, more saves writing."),
     {0},
 };
 
@@ -65,6 +80,11 @@ static const struct pstn_metric metrics[] = {
 			     "Changes refused because the disk was full."},
     [METRIC_REFUSED_QUOTA] = {"refused_quota_total", PSTN_COUNTER,
 			      "Messages refused because a quota was reached."},
+    [METRIC_COMPACTED] = {"segments_compacted_total", PSTN_COUNTER,
+			  "Segments emptied and removed."},
+    [METRIC_RECLAIMED_OCTETS] = {"octets_reclaimed_total", PSTN_COUNTER,
+				 "Disk space given back by that."},
+    [METRIC_MOVED_OCTETS] = {"octets_moved_total", PSTN_COUNTER, "Octets written again for that."},
     {0},
 };
 
@@ -98,6 +118,7 @@ static int self_test(void *inst, char *err, size_t errlen)
 static void drain(void *inst)
 {
 	store_checkpoint_soon(inst);
+	compaction_drain(inst);
 }
 
 static void stop(void *inst)

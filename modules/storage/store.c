@@ -64,9 +64,8 @@ void warm_set(struct store *st, uint64_t account)
 
 /* ---- checkpoints and zeros ahead of the writer, from time to time ---- */
 
-static int checkpoint_work(void *arg)
+int store_checkpoint_now(struct store *st)
 {
-	struct store *st = arg;
 	int rc = 0;
 
 	atomic_store(&st->commit.since_checkpoint, 0);
@@ -75,13 +74,21 @@ static int checkpoint_work(void *arg)
 		rc = errno;
 	if (rc == 0)
 		rc = checkpoint_take(&st->checkpoint, &st->index);
-	atomic_store(&st->checkpoint_queued, false);
 	if (rc == 0)
 		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
 	else
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "checkpoint-failed",
 					 PSTN_S("path", st->path),
 					 PSTN_S("error", index_error(rc))));
+	return rc;
+}
+
+static int checkpoint_work(void *arg)
+{
+	struct store *st = arg;
+
+	store_checkpoint_now(st);
+	atomic_store(&st->checkpoint_queued, false);
 	return PSTN_OK;
 }
 
@@ -148,6 +155,10 @@ static void tick(void *arg, int status)
 	/* Without durability the disk follows when much has been committed, or at the stop. */
 	if (st->options.durability != DURABILITY_NONE)
 		store_checkpoint_soon(st);
+	files_forget_removed(&st->files);
+	/* There was no memory to go on. */
+	if (!st->compaction.timer && !st->compaction.working && !st->compaction.draining)
+		compaction_start(st);
 }
 
 /* ---- the index ---- */
@@ -390,7 +401,8 @@ struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
 	st->options = *options;
 	st->dir = st->segment_dir = st->lock = st->log.fd = -1;
 	st->checkpoint.fd = st->checkpoint.data = -1;
-	if (commit_init(&st->commit) != 0 || files_init(&st->files) != 0) {
+	if (commit_init(&st->commit) != 0 || files_init(&st->files) != 0 ||
+	    snapshots_init(&st->snapshots) != 0) {
 		snprintf(err, n, "no locks could be made");
 		host->free(self, st);
 		return NULL;
@@ -401,6 +413,7 @@ struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
 	}
 	tell_opened(st);
 	st->timer = host->after(self, NULL, options->checkpoint_interval, tick, st);
+	compaction_start(st);
 	store_prime_soon(st);
 	return st;
 }
@@ -410,6 +423,7 @@ void store_close(struct store *st)
 	atomic_store(&st->stopping, true);
 	if (st->timer)
 		st->host->cancel(&st->timer);
+	compaction_stop(st);
 	if (st->index.env && st->checkpoint.fd >= 0) {
 		commit_flush(st);
 		checkpoint_work(st);
@@ -422,5 +436,6 @@ void store_close(struct store *st)
 	index_close(&st->index);
 	home_close(st);
 	commit_clear(&st->commit);
+	snapshots_clear(&st->snapshots);
 	st->host->free(st->self, st);
 }

@@ -6,6 +6,7 @@
  *	index           index.c apply.c apply_account.c checkpoint.c audit.c
  *	the whole       store.c home.c, recover.c source.c at the start,
  *	                commit.c group.c prepare.c batch.c log.c ever after
+ *	what is old     compact.c survey.c evacuate.c needed.c move.c, snapshots.c, maintenance.c
  *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
  *	                delivery.c intake.c dots.c bundle.c uidl_set.c quota*.c,
  *	                commands.c tables.c check.c import*.c,
@@ -21,8 +22,10 @@
 #include "apply.h"
 #include "checkpoint.h"
 #include "commit.h"
+#include "compact.h"
 #include "files.h"
 #include "segment.h"
+#include "snapshots.h"
 
 #include <postern/directory.h>
 #include <postern/module.h>
@@ -30,6 +33,7 @@
 #include <limits.h>
 
 #define SCRATCH_ACCOUNT UINT64_MAX /* less the process id: of the self-test */
+#define SCRATCH_FIRST   (SCRATCH_ACCOUNT - UINT32_MAX + 1)
 #define WARM_SLOTS      4096
 #define REFUSED_SLOTS   256
 #define WARM_TIME       60000 /* ms */
@@ -43,6 +47,9 @@ struct store_options {
 	uint64_t segment_size, message_size_limit, stream_threshold, index_map_size;
 	uint64_t checkpoint_interval;
 	struct pstn_list quota_warnings; /* of int64_t: percent */
+	uint64_t retention, compaction_interval; /* ms */
+	uint64_t compaction_rate;                /* octets a second; 0: no limit */
+	int64_t compaction_threshold;            /* per cent of a segment */
 };
 
 enum store_metric {
@@ -57,7 +64,10 @@ enum store_metric {
 	METRIC_CHECKPOINTS,
 	METRIC_DAMAGED,
 	METRIC_REFUSED_FULL,
-	METRIC_REFUSED_QUOTA
+	METRIC_REFUSED_QUOTA,
+	METRIC_COMPACTED,
+	METRIC_RECLAIMED_OCTETS,
+	METRIC_MOVED_OCTETS
 };
 
 /* One page of the lock file, shared by all processes that have the store open. */
@@ -65,6 +75,7 @@ struct shared {
 	_Atomic uint64_t inflight;       /* the segment that a group is being written to; 0: none */
 	_Atomic uint64_t inflight_end;   /* where that one ends if the group is committed */
 	_Atomic uint64_t inflight_large; /* the segment of a large message in the group */
+	struct shared_process processes[SHARED_PROCESSES];
 };
 
 struct warm {
@@ -87,10 +98,13 @@ struct store {
 	struct segment log; /* this process appends here; fd -1: none yet */
 	struct commit commit;
 	struct files files;
+	struct snapshots snapshots;
+	_Atomic bool maintaining; /* somebody of this process holds the lock of maintenance.h */
 	struct warm warm[WARM_SLOTS];
 	struct warm refused[REFUSED_SLOTS]; /* accounts whose full quota the log has heard of */
 	_Atomic uint32_t next_segment;
 	struct pstn_op *timer;
+	struct compaction compaction;
 	_Atomic bool checkpoint_queued, priming;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;
@@ -109,6 +123,8 @@ uint32_t store_tag(const unsigned char uuid[16]);
 uint64_t store_time(void); /* ms since 1970 */
 /* At times, and when much was committed: brings the index to disk. Never fails its caller. */
 void store_checkpoint_soon(struct store *);
+/* Now; blocks. 0, errno or MDB_*. */
+int store_checkpoint_now(struct store *);
 /* When the writer comes near the end of what was written with zeros: some more. */
 void store_prime_soon(struct store *);
 

@@ -27,7 +27,7 @@ struct listing {
 
 static bool is_scratch(uint64_t account)
 {
-	return account > SCRATCH_ACCOUNT - UINT32_MAX;
+	return account >= SCRATCH_FIRST;
 }
 
 typedef void each_folder(struct listing *, const char *account, uint32_t id,
@@ -281,6 +281,8 @@ static void sum_segments(struct listing *l, struct sums *s)
 		if (k.mv_size != 4 ||
 		    !segment_row_get(&row, get32be(k.mv_data), v.mv_data, v.mv_size))
 			continue;
+		if (row.flags & SEGMENT_GONE)
+			continue;
 		s->segments++;
 		s->octets += row.end;
 		s->live += row.live;
@@ -337,6 +339,7 @@ static void answer_status(struct listing *l, const struct sums *s)
 	call->integer(c, "segment_octets", (int64_t)s->octets);
 	call->integer(c, "segment_octets_live", (int64_t)s->live);
 	call->integer(c, "segment_octets_dead", (int64_t)s->dead);
+	compact_status(st, c);
 	call->integer(c, "index_octets", (int64_t)index.st_blocks * 512);
 	call->integer(c, "disk_octets_free", (int64_t)(fs.f_bavail * fs.f_frsize));
 	call->integer(c, "records_recovered_at_start", (int64_t)st->recovered_records);

@@ -42,20 +42,25 @@ static int load(struct view *v, MDB_txn *txn, const char *name)
 int view_open(struct view *v, struct store *st, uint64_t account, const char *folder)
 {
 	MDB_txn *txn;
-	int rc = index_read(&st->index, &txn);
+	int rc;
 
 	*v = (struct view){.store = st, .account = account};
-	if (rc != 0)
-		return index_status(rc);
-	rc = load(v, txn, folder);
-	index_read_end(&st->index, txn);
+	snapshots_open(st, v);
+	rc = index_read(&st->index, &txn);
+	if (rc == 0) {
+		rc = load(v, txn, folder);
+		index_read_end(&st->index, txn);
+	}
 	if (rc == 0)
 		warm_set(st, account);
+	else
+		snapshots_close(st, v);
 	return index_status(rc);
 }
 
 void view_close(struct view *v)
 {
+	snapshots_close(v->store, v);
 	store_free(v->store, v->runs);
 	v->runs = NULL;
 }

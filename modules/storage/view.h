@@ -28,6 +28,8 @@ struct run {
 
 struct view {
 	struct store *store;
+	struct view *older, *newer; /* of the process's open snapshots */
+	uint64_t opened;            /* ms since 1970; 0: not open */
 	uint64_t account;
 	uint64_t change;     /* the folder's at the snapshot */
 	uint64_t counted;    /* change up to which zombies have been counted */

@@ -78,7 +78,10 @@ void rig_begin(struct rig *r)
 					    .message_size_limit = 256 << 20,
 					    .stream_threshold = 1 << 20,
 					    .index_map_size = (uint64_t)1 << 30,
-					    .checkpoint_interval = 5000};
+					    .checkpoint_interval = 5000,
+					    .retention = (uint64_t)7 * 24 * 60 * 60 * 1000,
+					    .compaction_interval = 3600000,
+					    .compaction_threshold = 25};
 	snprintf(r->path, sizeof(r->path), "%s/storage",
 		 fake_host()->directory(r->self, PSTN_DIR_STATE));
 }

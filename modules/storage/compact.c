@@ -1,0 +1,381 @@
+/*
+ * compact.c - one pass: which segments are worth it, one after the other emptied and removed.
+ *
+ * A segment that was begun is ended before another is looked at: until it is gone it holds old
+ * copies of messages, which an index made anew would believe if what was told of them elsewhere
+ * were gone already.
+ */
+#include "compact.h"
+
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define LOG_AGE     (UINT64_C(24) * 60 * 60 * 1000) /* ms: a log with something dead is ended */
+#define RESERVE_USE (SEGMENT_RESERVE / 4)
+#define SPACE_AHEAD ((uint64_t)16 << 20) /* left free when a segment is moved */
+
+void compactor_begin(struct compactor *c, struct store *st, uint64_t retention, bool by_command)
+{
+	int rc;
+
+	*c = (struct compactor){.store = st,
+				.retention = retention,
+				.by_command = by_command,
+				.evacuation = {.store = st, .fd = -1}};
+	rc = survey_begin(&c->survey, st, retention);
+	if (rc == 0)
+		return;
+	compactor_tell_blocked(c, 0, index_error(rc));
+	c->phase = COMPACT_END;
+}
+
+void compactor_end(struct compactor *c)
+{
+	struct compaction *all = &c->store->compaction;
+
+	evacuation_end(&c->evacuation);
+	survey_end(&c->survey);
+	atomic_store(&all->last_segments, c->tally.segments);
+	atomic_store(&all->last_octets, c->tally.octets);
+	atomic_store(&all->last_time, store_time());
+}
+
+/* ---- the segment that is written to is ended ---- */
+
+static bool worth(const struct compactor *c, uint64_t octets, uint64_t of)
+{
+	return octets > 0 && octets * 100 >= of * (uint64_t)c->store->options.compaction_threshold;
+}
+
+static bool is_old(int fd)
+{
+	unsigned char bytes[SEGMENT_HEAD];
+	struct segment_head head;
+
+	return pread(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
+	       segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK &&
+	       head.created + LOG_AGE <= store_time();
+}
+
+static bool seal(struct compactor *c, uint32_t id)
+{
+	struct pending p = {.kind = PENDING_SEGMENT,
+			    .segments = {.ids = &id, .count = 1, .fate = SEGMENT_TO_SEAL}};
+
+	commit_wait(c->store, &p);
+	return p.status == PSTN_OK;
+}
+
+/* This process's own ends with the next group; another's only if nobody writes it. */
+static bool seal_if_free(struct compactor *c, uint32_t id)
+{
+	struct store *st = c->store;
+	char name[SEGMENT_NAME];
+	bool own, sealed = false;
+	int fd;
+
+	segment_name(name, id);
+	fd = openat(st->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	pthread_mutex_lock(&st->commit.log);
+	own = st->log.fd >= 0 && st->log.id == id;
+	pthread_mutex_unlock(&st->commit.log);
+	/* What a dead process left in it is cut by whoever writes next, who must get at it. */
+	if ((c->by_command || is_old(fd)) &&
+	    (own || (segment_lock(fd) == 0 && atomic_load(&st->shared->inflight) != id))) {
+		atomic_store(&st->commit.roll, own);
+		sealed = seal(c, id);
+	}
+	close(fd);
+	return sealed;
+}
+
+static void seal_logs(struct compactor *c)
+{
+	for (size_t i = 0; i < c->survey.count; i++) {
+		struct survey_segment *s = &c->survey.segments[i];
+		uint64_t dead = c->by_command ? survey_reclaimable(s) : s->row.dead;
+
+		if (s->row.kind == SEGMENT_LOG && !(s->row.flags & SEGMENT_SEALED) &&
+		    worth(c, dead, survey_octets(s)) && seal_if_free(c, s->id))
+			s->row.flags |= SEGMENT_SEALED;
+	}
+}
+
+/* ---- choosing ---- */
+
+static bool is_futile(const struct compactor *c, const struct survey_segment *s)
+{
+	const struct compaction *all = &c->store->compaction;
+
+	for (uint32_t i = 0; i < all->futile_count; i++) {
+		if (all->futile[i].id == s->id)
+			return all->futile[i].reclaimable == survey_reclaimable(s);
+	}
+	return false;
+}
+
+static void remember_futile(struct compactor *c, const struct survey_segment *s)
+{
+	struct compaction *all = &c->store->compaction;
+	struct compact_futile *larger;
+	uint32_t i;
+
+	for (i = 0; i < all->futile_count && all->futile[i].id != s->id; i++)
+		;
+	if (i == all->futile_room) {
+		uint32_t room = i ? i * 2 : 64;
+
+		larger = store_alloc(c->store, room * sizeof(*larger));
+		/* It is looked at once more in the next pass. */
+		if (!larger)
+			return;
+		if (i)
+			memcpy(larger, all->futile, i * sizeof(*larger));
+		store_free(c->store, all->futile);
+		all->futile = larger;
+		all->futile_room = room;
+	}
+	all->futile[i] = (struct compact_futile){s->id, survey_reclaimable(s)};
+	if (i == all->futile_count)
+		all->futile_count++;
+}
+
+/* A large message's goes when the message may; of a log, how much of it would. Everything in a log
+ * has to be as old as that, so that the window's history stays. */
+static bool is_candidate(const struct compactor *c, const struct survey_segment *s)
+{
+	uint64_t octets = survey_octets(s), dead = survey_reclaimable(s);
+
+	if (s->row.flags & (SEGMENT_GONE | SEGMENT_STALE))
+		return true;
+	if (!(s->row.flags & SEGMENT_SEALED))
+		return false;
+	if (s->row.kind == SEGMENT_LARGE)
+		return s->row.live == 0 && s->kept == 0;
+	if (s->row.last + c->retention > store_time())
+		return false;
+	return worth(c, dead, octets) ||
+	       (worth(c, dead + s->row.other, octets) && !is_futile(c, s));
+}
+
+/* Gone ones first, then those that were begun, then those of which least has to be moved. */
+static int by_worth(const void *x, const void *y)
+{
+	const struct survey_segment *a = x, *b = y;
+	uint32_t begun = SEGMENT_GONE | SEGMENT_STALE;
+	double left_a = (double)(a->row.live + a->kept) / (double)(survey_octets(a) + 1);
+	double left_b = (double)(b->row.live + b->kept) / (double)(survey_octets(b) + 1);
+
+	if ((a->row.flags & begun) != (b->row.flags & begun))
+		return (a->row.flags & begun) > (b->row.flags & begun) ? -1 : 1;
+	if (left_a != left_b)
+		return left_a < left_b ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static void choose(struct compactor *c)
+{
+	size_t n = 0;
+
+	seal_logs(c);
+	for (size_t i = 0; i < c->survey.count; i++) {
+		const struct survey_segment s = c->survey.segments[i];
+
+		if (!is_candidate(c, &s))
+			continue;
+		c->total += survey_octets(&s);
+		c->survey.segments[n++] = s;
+	}
+	c->survey.count = n;
+	c->chosen = c->survey.segments;
+	if (n)
+		qsort(c->survey.segments, n, sizeof(*c->survey.segments), by_worth);
+	c->phase = COMPACT_CHOOSE;
+}
+
+/* ---- one segment ---- */
+
+static void to_be_removed(struct compactor *c, uint32_t id, uint64_t written)
+{
+	c->gone[c->gone_count++] = (struct compact_gone){id, written};
+}
+
+static void next_segment(struct compactor *c)
+{
+	const struct survey_segment *s = c->chosen;
+
+	evacuation_end(&c->evacuation);
+	c->done += survey_octets(s);
+	c->chosen++;
+	c->phase = s->row.kind == SEGMENT_LOG || c->gone_count == COMPACT_GONE_MAX ? COMPACT_REMOVE
+										   : COMPACT_CHOOSE;
+}
+
+/* Whether something of it is elsewhere already: then nothing else can go before. */
+static bool is_stale(struct compactor *c, uint32_t id)
+{
+	struct segment_row row;
+	MDB_txn *txn;
+	int rc = index_read(&c->store->index, &txn);
+
+	if (rc != 0)
+		return true;
+	rc = index_segment(&c->store->index, txn, id, &row);
+	index_read_end(&c->store->index, txn);
+	return rc != 0 || row.flags & SEGMENT_STALE;
+}
+
+static void blocked(struct compactor *c, const char *why)
+{
+	compactor_tell_blocked(c, c->chosen->id, why);
+	if (is_stale(c, c->chosen->id)) {
+		c->phase = COMPACT_END;
+		return;
+	}
+	next_segment(c);
+}
+
+static void tell_begin(struct compactor *c)
+{
+	struct store *st = c->store;
+	char name[SEGMENT_NAME];
+
+	segment_name(name, c->chosen->id);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_INFO, "compaction-start",
+				 PSTN_S("path", st->path), PSTN_S("segment", name),
+				 PSTN_U("octets", c->evacuation.octets),
+				 PSTN_U("octets_needed", c->evacuation.needed)));
+}
+
+static void begin_segment(struct compactor *c)
+{
+	const struct survey_segment *s = c->chosen;
+
+	if (s == c->survey.segments + c->survey.count) {
+		c->phase = COMPACT_REMOVE;
+		return;
+	}
+	if (s->row.flags & SEGMENT_GONE) {
+		to_be_removed(c, s->id, 0);
+		next_segment(c);
+		return;
+	}
+	c->phase = COMPACT_INSPECT;
+	if (!evacuation_begin(&c->evacuation, c->store, s->id, c->retention))
+		blocked(c, c->evacuation.blocked);
+}
+
+/* Moving must not end half-way for lack of space. */
+static bool space_for(struct compactor *c, uint64_t octets)
+{
+	struct statvfs fs;
+
+	return fstatvfs(c->store->segment_dir, &fs) != 0 ||
+	       (uint64_t)fs.f_bavail * fs.f_frsize >= octets + SPACE_AHEAD;
+}
+
+static void inspected(struct compactor *c)
+{
+	struct evacuation *e = &c->evacuation;
+	bool stale = c->chosen->row.flags & SEGMENT_STALE;
+
+	if (!stale && (e->needed >= e->octets || !worth(c, e->octets - e->needed, e->octets))) {
+		remember_futile(c, c->chosen);
+		next_segment(c);
+		return;
+	}
+	e->from_reserve = e->needed <= RESERVE_USE;
+	if (!e->from_reserve && !stale && !space_for(c, e->needed)) {
+		blocked(c, "the disk has no space for what is needed of it");
+		return;
+	}
+	tell_begin(c);
+	c->phase = COMPACT_MOVE;
+}
+
+static void moved(struct compactor *c)
+{
+	struct pending p = {.kind = PENDING_SEGMENT,
+			    .segments = {.ids = &c->chosen->id, .count = 1, .fate = SEGMENT_TO_GO}};
+
+	commit_wait(c->store, &p);
+	if (p.status != PSTN_OK) {
+		blocked(c, p.status == PSTN_E_DAMAGED
+			       ? "the index counts messages in it that it does not hold; `storage "
+				 "check` tells which"
+			       : "the index cannot be changed; the log has more");
+		return;
+	}
+	to_be_removed(c, c->chosen->id, c->evacuation.written);
+	next_segment(c);
+}
+
+/* ---- steps ---- */
+
+static void survey_some(struct compactor *c)
+{
+	int rc = survey_step(&c->survey);
+
+	if (rc == MDB_NOTFOUND)
+		c->phase = COMPACT_SEAL;
+	else if (rc != 0) {
+		compactor_tell_blocked(c, 0, index_error(rc));
+		c->phase = COMPACT_END;
+	}
+}
+
+static void evacuate_some(struct compactor *c, enum evacuation_result (*step)(struct evacuation *),
+			  void (*done)(struct compactor *))
+{
+	enum evacuation_result result = step(&c->evacuation);
+
+	c->read = c->evacuation.read;
+	if (result == EVACUATION_BLOCKED)
+		blocked(c, c->evacuation.blocked);
+	else if (result == EVACUATION_DONE)
+		done(c);
+}
+
+static void remove_some(struct compactor *c)
+{
+	if (!compactor_remove(c) || c->chosen == c->survey.segments + c->survey.count)
+		c->phase = COMPACT_END;
+	else
+		c->phase = COMPACT_CHOOSE;
+}
+
+bool compactor_step(struct compactor *c)
+{
+	c->read = 0;
+	switch (c->phase) {
+	case COMPACT_SURVEY:
+		survey_some(c);
+		break;
+	case COMPACT_SEAL:
+		choose(c);
+		break;
+	case COMPACT_CHOOSE:
+		begin_segment(c);
+		break;
+	case COMPACT_INSPECT:
+		evacuate_some(c, evacuation_inspect, inspected);
+		break;
+	case COMPACT_MOVE:
+		evacuate_some(c, evacuation_move, moved);
+		break;
+	case COMPACT_REMOVE:
+		remove_some(c);
+		break;
+	case COMPACT_END:
+		break;
+	}
+	return c->phase != COMPACT_END;
+}
