@@ -16,9 +16,13 @@
 
 #define READ_AHEAD ((size_t)1 << 20)
 
+#define POOLED_MIN  ((size_t)4096)
+#define POOLED_ROOM ((size_t)FETCH_COPY_MAX + RECORD_HEAD_MAX + 512)
+
 struct fetched { /* what a content holds until it is released; the octets follow */
 	struct store *store;
 	struct file *file;
+	bool pooled;
 	_Alignas(16) unsigned char bytes[];
 };
 
@@ -33,13 +37,70 @@ struct fetching {
 	bool may_block;
 };
 
+/* ---- memory of texts ---- */
+
+/* Memory from the host is zeroed, which costs as much as reading the text into it: some is kept. */
+static struct fetched *take_pooled(struct store *st)
+{
+	struct fetch_pool *pool = &st->texts;
+	struct fetched *f;
+
+	for (unsigned i = 0; i < FETCH_POOL; i++) {
+		if (!atomic_load_explicit(&pool->idle[i], memory_order_relaxed))
+			continue;
+		f = atomic_exchange(&pool->idle[i], NULL);
+		if (f)
+			return f;
+	}
+	if (atomic_load_explicit(&pool->made, memory_order_relaxed) >= FETCH_POOL)
+		return NULL;
+	f = store_alloc(st, sizeof(*f) + POOLED_ROOM);
+	if (f) {
+		atomic_fetch_add(&pool->made, 1);
+		f->pooled = true;
+	}
+	return f;
+}
+
+static void give_pooled(struct store *st, struct fetched *f)
+{
+	struct fetch_pool *pool = &st->texts;
+
+	for (unsigned i = 0; i < FETCH_POOL; i++) {
+		struct fetched *none = NULL;
+
+		if (atomic_compare_exchange_strong(&pool->idle[i], &none, f))
+			return;
+	}
+	atomic_fetch_sub(&pool->made, 1);
+	store_free(st, f);
+}
+
+void fetch_clear(struct store *st)
+{
+	for (unsigned i = 0; i < FETCH_POOL; i++)
+		store_free(st, atomic_exchange(&st->texts.idle[i], NULL));
+}
+
+static struct fetched *take_memory(struct store *st, uint64_t room)
+{
+	struct fetched *f = NULL;
+
+	if (room >= POOLED_MIN && room <= POOLED_ROOM)
+		f = take_pooled(st);
+	return f ? f : store_alloc(st, sizeof(*f) + room);
+}
+
 static void release(void *ref)
 {
 	struct fetched *f = ref;
 
 	if (f->file)
 		file_release(f->file);
-	store_free(f->store, f);
+	if (f->pooled)
+		give_pooled(f->store, f);
+	else
+		store_free(f->store, f);
 }
 
 /* ---- reading ---- */
@@ -165,7 +226,6 @@ static int fetch_part(struct fetching *f, struct pstn_content *out)
 	unsigned char *tail = f->got->bytes + RECORD_HEAD_MAX;
 	uint64_t text = f->row->offset + f->head, end = text + f->row->octets;
 	struct record r;
-	char last;
 	int status = read_all(f, f->got->bytes, f->head, f->row->offset);
 
 	if (status == PSTN_OK)
@@ -174,9 +234,8 @@ static int fetch_part(struct fetching *f, struct pstn_content *out)
 		status = read_all(f, tail, (size_t)f->tail, text + ALIGN8(f->row->octets));
 	if (status == PSTN_OK)
 		status = check_dots(f, tail, &r);
-	/* The file is as long as the text; whether the begin is in memory tells for the rest. */
-	if (status == PSTN_OK)
-		status = read_all(f, &last, 1, end - 1);
+	if (status == PSTN_OK && !file_reaches(f->file, end))
+		status = damaged(f, "the segment ends before the message does");
 	if (status != PSTN_OK)
 		return status;
 	if (f->may_block)
@@ -202,7 +261,7 @@ static int begin(struct fetching *f, bool copy)
 	f->file = files_get(f->store, f->row->segment, f->may_block, &status);
 	if (!f->file)
 		return status == PSTN_E_DAMAGED ? damaged(f, "its segment cannot be used") : status;
-	f->got = store_alloc(f->store, sizeof(*f->got) + room);
+	f->got = take_memory(f->store, room);
 	if (!f->got) {
 		file_release(f->file);
 		return PSTN_E_NO_MEMORY;

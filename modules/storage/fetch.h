@@ -8,9 +8,19 @@
 
 #include <postern/module.h>
 
+#include <stdatomic.h>
+
 #define FETCH_COPY_MAX 65536 /* larger texts are handed out as a part of the file */
 
+#define FETCH_POOL 32 /* memory for texts that is kept: 2 MiB */
+
 struct store;
+struct fetched;
+
+struct fetch_pool {
+	_Atomic(struct fetched *) idle[FETCH_POOL];
+	atomic_uint made; /* idle or in use */
+};
 
 struct fetch_key {
 	uint64_t account;
@@ -20,6 +30,8 @@ struct fetch_key {
 /* enum pstn_status, or VIEW_COLD. */
 int fetch(struct store *, const struct fetch_key *, const struct message_row *, bool may_block,
 	  struct pstn_content *out);
+/* Gives back what is kept. */
+void fetch_clear(struct store *);
 
 /* For job threads, in fetch_whole.c. */
 

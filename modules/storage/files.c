@@ -53,6 +53,18 @@ void files_forget_removed(struct files *f)
 	}
 }
 
+bool file_reaches(struct file *file, uint64_t end)
+{
+	struct stat now;
+
+	if (end <= atomic_load_explicit(&file->length, memory_order_relaxed))
+		return true;
+	if (fstat(file->fd, &now) != 0)
+		return false;
+	atomic_store_explicit(&file->length, (uint64_t)now.st_size, memory_order_relaxed);
+	return end <= (uint64_t)now.st_size;
+}
+
 static struct file *look_up(struct files *f, uint32_t id)
 {
 	struct file *file;

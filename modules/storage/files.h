@@ -18,6 +18,7 @@ struct file {
 	int fd;
 	uint32_t id;
 	uint64_t seed;
+	_Atomic uint64_t length; /* it was at least that long */
 	atomic_uint refs;
 };
 
@@ -34,5 +35,7 @@ struct file *files_get(struct store *, uint32_t id, bool may_block, int *status)
 void file_release(struct file *);
 /* Segments whose files were removed are not kept open, so that their space is given back. */
 void files_forget_removed(struct files *);
+/* Whether the file is as long; asks the system only for more than was known. */
+bool file_reaches(struct file *, uint64_t end);
 
 #endif

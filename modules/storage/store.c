@@ -429,6 +429,7 @@ void store_close(struct store *st)
 		checkpoint_work(st);
 	}
 	files_clear(&st->files);
+	fetch_clear(st);
 	pthread_mutex_lock(&st->commit.log);
 	segment_close(&st->log, true);
 	pthread_mutex_unlock(&st->commit.log);

@@ -23,6 +23,7 @@
 #include "checkpoint.h"
 #include "commit.h"
 #include "compact.h"
+#include "fetch.h"
 #include "files.h"
 #include "segment.h"
 #include "snapshots.h"
@@ -100,6 +101,7 @@ struct store {
 	struct files files;
 	struct snapshots snapshots;
 	_Atomic bool maintaining; /* somebody of this process holds the lock of maintenance.h */
+	struct fetch_pool texts;
 	struct warm warm[WARM_SLOTS];
 	struct warm refused[REFUSED_SLOTS]; /* accounts whose full quota the log has heard of */
 	_Atomic uint32_t next_segment;
