@@ -1,159 +1,48 @@
 /*
- * bench_storage.c - the store alone: what opening, listing, delivering, reading and removing cost,
- * in time and in CPU, without a network and without the core's queues.
+ * bench_storage.c - the store alone: what delivering, opening, listing, reading and removing cost,
+ * in time and in CPU, without a network and without the core.
  *
- *	bench_storage DIRECTORY [MESSAGES]     a scratch directory; messages in the large folder
+ *	bench_storage DIRECTORY STEP[:NUMBER...]...
  *
- * Compare figures of one run only; `raw` is what the disk itself does in that run.
+ * DIRECTORY is a scratch directory; a store that is there is used. Each step prints one line of
+ * JSON. Compare figures of one run only: `append` says what the disk itself does in that run.
+ * tests/bench/store puts steps together, and makes tables of them. Steps, and their numbers:
+ *
+ *	append K ROUNDS               K x 4 kB to a growing file, one fdatasync
+ *	deliver WAITING COUNT         4 kB each, as sessions do it: one reactor, WAITING in flight
+ *	block WAITING COUNT           the same by threads that wait, as commands do it
+ *	fill ACCOUNT COUNT OCTETS     in groups of 256, as an import does it
+ *	accounts FIRST COUNT          a message of 200 octets to each
+ *	stat ACCOUNT TIMES            open, totals, close
+ *	list ACCOUNT                  all rows
+ *	read ACCOUNT TIMES            hot, by a session, all messages in turn
+ *	expunge ACCOUNT COUNT STEP    every STEP-th
+ *	reopen                        stop and start
+ *	memory                        resident octets of this process; octets of the index's file
+ *	rebuild                       stop and start with a new index
  */
+#include "bench_host.h"
+
 #include "modules/storage/delivery.h"
+#include "modules/storage/home.h"
 #include "modules/storage/maildrop.h"
 #include "modules/storage/store.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT 4096
+#define TEXT      4096
+#define IN_FLIGHT 256
+#define NUMBERS   3
 
-/* ---- the least host that will do ---- */
-
-struct pstn_op {
-	pstn_done *done;
-	void *arg;
-	int (*work)(void *);
-};
-
-static const char *directory;
-static atomic_uint jobs; /* running */
-
-static void *host_alloc(struct pstn_self *self, size_t n)
-{
-	(void)self;
-	return calloc(1, n);
-}
-
-static void host_free(struct pstn_self *self, void *p)
-{
-	(void)self;
-	free(p);
-}
-
-static void host_log(struct pstn_self *self, struct pstn_session *s, int level, const char *event,
-		     const struct pstn_field *fields, size_t n)
-{
-	(void)self;
-	(void)s;
-	fprintf(stderr, "log %d %s", level, event);
-	for (size_t i = 0; i < n; i++) {
-		if (fields[i].kind == PSTN_F_STR)
-			fprintf(stderr, " %s=%s", fields[i].key, fields[i].str);
-	}
-	fprintf(stderr, "\n");
-}
-
-static void host_count(struct pstn_self *self, uint32_t metric, int64_t by)
-{
-	(void)self;
-	(void)metric;
-	(void)by;
-}
-
-static const char *host_name(struct pstn_self *self)
-{
-	(void)self;
-	return "storage";
-}
-
-static const char *host_directory(struct pstn_self *self, int kind)
-{
-	(void)self;
-	(void)kind;
-	return directory;
-}
-
-static const void *host_need(struct pstn_self *self, uint32_t i, void **inst)
-{
-	(void)self;
-	(void)i;
-	*inst = NULL;
-	return NULL;
-}
-
-static uint64_t host_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static struct pstn_op *host_after(struct pstn_self *self, struct pstn_session *s, uint64_t ms,
-				  pstn_done *done, void *arg)
-{
-	static struct pstn_op never;
-
-	(void)self;
-	(void)s;
-	(void)ms;
-	(void)done;
-	(void)arg;
-	return &never;
-}
-
-static void *run_job(void *arg)
-{
-	struct pstn_op *op = arg;
-
-	op->done(op->arg, op->work(op->arg));
-	free(op);
-	atomic_fetch_sub(&jobs, 1);
-	return NULL;
-}
-
-static struct pstn_op *host_job(struct pstn_self *self, struct pstn_session *s, int (*work)(void *),
-				pstn_done *done, void (*orphan)(void *), void *arg)
-{
-	static struct pstn_op running;
-	struct pstn_op *op = calloc(1, sizeof(*op));
-	pthread_t thread;
-
-	(void)self;
-	(void)s;
-	(void)orphan;
-	*op = (struct pstn_op){.done = done, .arg = arg, .work = work};
-	atomic_fetch_add(&jobs, 1);
-	if (pthread_create(&thread, NULL, run_job, op) != 0)
-		return NULL;
-	pthread_detach(thread);
-	return &running;
-}
-
-static void host_cancel(struct pstn_op **op)
-{
-	*op = NULL;
-}
-
-static const struct pstn_host host = {
-    .size = sizeof(host),
-    .abi_major = PSTN_ABI_MAJOR,
-    .alloc = host_alloc,
-    .free = host_free,
-    .log = host_log,
-    .count = host_count,
-    .name = host_name,
-    .directory = host_directory,
-    .need = host_need,
-    .now = host_now,
-    .after = host_after,
-    .job = host_job,
-    .cancel = host_cancel,
-};
+static struct store *store;
+static char text[1 << 20];
 
 /* ---- clocks ---- */
 
@@ -163,31 +52,54 @@ struct clocks {
 
 static struct clocks now(void)
 {
-	struct timespec t;
-	struct rusage u;
+	struct timespec wall, cpu;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	getrusage(RUSAGE_SELF, &u);
-	return (struct clocks){
-	    (double)t.tv_sec + (double)t.tv_nsec * 1e-9,
-	    (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6,
-	};
+	clock_gettime(CLOCK_MONOTONIC, &wall);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	return (struct clocks){(double)wall.tv_sec + (double)wall.tv_nsec * 1e-9,
+			       (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9};
 }
 
 static void report(const char *what, struct clocks from, double n)
 {
 	struct clocks to = now();
 
-	printf("%-44s %10.0f /s  %9.2f us  %9.2f us CPU\n", what, n / (to.wall - from.wall),
-	       (to.wall - from.wall) / n * 1e6, (to.cpu - from.cpu) / n * 1e6);
+	printf("{\"what\": \"%s\", \"n\": %.0f, \"wall\": %.9f, \"cpu\": %.9f}\n", what, n,
+	       to.wall - from.wall, to.cpu - from.cpu);
 	fflush(stdout);
 }
 
-/* ---- what is measured ---- */
+_Noreturn static void die(const char *what)
+{
+	fprintf(stderr, "bench_storage: %s failed\n", what);
+	exit(1);
+}
 
-static struct store *store;
-static char text[TEXT];
+/* ---- the store ---- */
+
+static void start(void)
+{
+	const struct store_options options = {.path = "",
+					      .segment_size = 64 << 20,
+					      .message_size_limit = 256 << 20,
+					      .stream_threshold = 1 << 20,
+					      .index_map_size = (uint64_t)4 << 30,
+					      .checkpoint_interval = 5000};
+	char err[512];
+
+	store = store_open(NULL, &bench_host, &options, err, sizeof(err));
+	if (store)
+		return;
+	fprintf(stderr, "%s\n", err);
+	exit(1);
+}
+
+/* A module is stopped when nothing of it runs any more. */
+static void stop(void)
+{
+	bench_settle();
+	store_close(store);
+}
 
 static struct pstn_account account_of(uint64_t id)
 {
@@ -197,107 +109,165 @@ static struct pstn_account account_of(uint64_t id)
 	return a;
 }
 
-static void deliver(uint64_t id, size_t n)
-{
-	struct pstn_account a = account_of(id);
-	struct pstn_delivery_request q = {
-	    .size = sizeof(q), .account = &a, .folder = "INBOX", .expected = n};
-	struct pstn_delivered out;
-	struct pstn_delivery *d;
+/* ---- the disk ---- */
 
-	if (delivery_table.begin(store, NULL, &q, &d, NULL, NULL) != PSTN_OK ||
-	    delivery_table.write(d, text, n, NULL, NULL) != PSTN_OK ||
-	    delivery_table.commit(d, &out, NULL, NULL) != PSTN_OK)
-		fprintf(stderr, "a delivery failed\n");
+static void append(const uint64_t *n)
+{
+	size_t size = (size_t)n[0] * TEXT;
+	char path[512];
+	struct clocks from;
+	int fd;
+
+	if (size > sizeof(text))
+		die("append");
+	snprintf(path, sizeof(path), "%s/append", bench_directory);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	from = now();
+	for (uint64_t i = 0; i < n[1]; i++) {
+		if (write(fd, text, size) != (ssize_t)size || fdatasync(fd) != 0)
+			die("append");
+	}
+	report("append", from, (double)(n[0] * n[1]));
+	close(fd);
+	unlink(path);
 }
 
-/* Many in a group, as an import does it. */
-static void fill(uint64_t id, unsigned count, size_t n)
+/* ---- delivering ---- */
+
+static struct pstn_delivery *begin(struct pstn_session *s, uint64_t id, size_t octets)
 {
 	struct pstn_account a = account_of(id);
 	struct pstn_delivery_request q = {
-	    .size = sizeof(q), .account = &a, .folder = "INBOX", .expected = n};
-	struct clocks from = now();
+	    .size = sizeof(q), .account = &a, .folder = "INBOX", .expected = octets};
+	struct pstn_delivery *d;
 
-	for (unsigned done = 0; done < count;) {
-		struct pstn_delivery *d[256];
-		struct pending *p[256] = {NULL};
-		unsigned some = count - done < 256 ? count - done : 256;
-		int status;
-
-		for (unsigned i = 0; i < some; i++) {
-			delivery_begin(store, &q, NULL, &d[i]);
-			delivery_write(d[i], text, n);
-			p[i] = delivery_seal(d[i], &status);
-			if (i > 0)
-				p[i - 1]->next = p[i];
-			p[i]->next = NULL;
-		}
-		commit_wait(store, p[0]);
-		for (unsigned i = 0; i < some; i++)
-			delivery_free(d[i]);
-		done += some;
-	}
-	report("deliver in groups of 256", from, count);
+	if (delivery_table.begin(store, s, &q, &d, NULL, NULL) != PSTN_OK ||
+	    delivery_table.write(d, text, octets, NULL, NULL) != PSTN_OK)
+		die("a delivery");
+	return d;
 }
 
 struct deliverer {
+	struct pstn_delivered out;
 	pthread_t thread;
-	uint64_t id;
-	unsigned count;
+	uint64_t id, left;
 };
+
+static unsigned in_flight;
+
+static void deliver_next(struct deliverer *d);
+
+static void delivered(void *arg, int status)
+{
+	struct deliverer *d = arg;
+
+	if (status != PSTN_OK)
+		die("a delivery");
+	in_flight--;
+	deliver_next(d);
+}
+
+static void deliver_next(struct deliverer *d)
+{
+	if (d->left-- == 0)
+		return;
+	in_flight++;
+	if (delivery_table.commit(begin(bench_session, d->id, TEXT), &d->out, delivered, d) !=
+	    PSTN_LATER)
+		die("a delivery");
+}
+
+static void deliver(const uint64_t *n)
+{
+	static struct deliverer d[IN_FLIGHT];
+	struct clocks from = now();
+
+	for (unsigned i = 0; i < n[0] && i < IN_FLIGHT; i++) {
+		d[i] = (struct deliverer){.id = 1000 + i, .left = n[1] / n[0]};
+		deliver_next(&d[i]);
+	}
+	while (in_flight)
+		bench_turn();
+	report("deliver", from, (double)(n[1] / n[0] * n[0]));
+}
 
 static void *run_deliverer(void *arg)
 {
 	struct deliverer *d = arg;
 
-	for (unsigned i = 0; i < d->count; i++)
-		deliver(d->id, TEXT);
+	while (d->left-- > 0) {
+		if (delivery_table.commit(begin(NULL, d->id, TEXT), &d->out, NULL, NULL) != PSTN_OK)
+			die("a delivery");
+	}
 	return NULL;
 }
 
-static void deliver_with(unsigned threads, unsigned count)
+static void block(const uint64_t *n)
 {
-	struct deliverer d[64];
+	static struct deliverer d[IN_FLIGHT];
 	struct clocks from = now();
-	char what[64];
 
-	for (unsigned i = 0; i < threads; i++) {
-		d[i] = (struct deliverer){.id = 1000 + i, .count = count / threads};
-		pthread_create(&d[i].thread, NULL, run_deliverer, &d[i]);
+	for (unsigned i = 0; i < n[0] && i < IN_FLIGHT; i++) {
+		d[i] = (struct deliverer){.id = 1000 + i, .left = n[1] / n[0]};
+		if (pthread_create(&d[i].thread, NULL, run_deliverer, &d[i]) != 0)
+			die("a thread");
 	}
-	for (unsigned i = 0; i < threads; i++)
+	for (unsigned i = 0; i < n[0] && i < IN_FLIGHT; i++)
 		pthread_join(d[i].thread, NULL);
-	snprintf(what, sizeof(what), "deliver 4 kB, %u waiting", threads);
-	report(what, from, count / threads * threads);
+	report("block", from, (double)(n[1] / n[0] * n[0]));
 }
 
-/* What the same octets cost the disk: n messages appended to allocated space under one sync. */
-static void raw(unsigned n, unsigned rounds)
+/* `some` messages in one group, to one account or to one each. */
+static void deliver_group(uint64_t account, bool each, unsigned some, size_t octets)
 {
-	size_t size = (size_t)n * (TEXT + 200);
-	char *buffer = calloc(1, size), what[64];
-	char path[512];
-	struct clocks from;
-	off_t at = 0;
-	int fd;
+	struct pstn_delivery *d[IN_FLIGHT];
+	struct pending *p[IN_FLIGHT] = {NULL};
+	int status;
 
-	snprintf(path, sizeof(path), "%s/raw", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (posix_fallocate(fd, 0, (off_t)(size * rounds)) != 0 || fsync(fd) != 0)
-		fprintf(stderr, "raw: no space\n");
-	from = now();
-	for (unsigned i = 0; i < rounds; i++) {
-		if (pwrite(fd, buffer, size, at) != (ssize_t)size || fdatasync(fd) != 0)
-			fprintf(stderr, "raw: a write failed\n");
-		at += (off_t)size;
+	for (unsigned i = 0; i < some; i++) {
+		d[i] = begin(NULL, account + (each ? i : 0), octets);
+		p[i] = delivery_seal(d[i], &status);
+		if (!p[i])
+			die("a delivery");
+		if (i > 0)
+			p[i - 1]->next = p[i];
+		p[i]->next = NULL;
 	}
-	snprintf(what, sizeof(what), "raw: %u x 4 kB + fdatasync, preallocated", n);
-	report(what, from, (double)n * rounds);
-	close(fd);
-	unlink(path);
-	free(buffer);
+	commit_wait(store, p[0]);
+	for (unsigned i = 0; i < some; i++) {
+		if (p[i]->status != PSTN_OK)
+			die("a delivery");
+		delivery_free(d[i]);
+	}
 }
+
+static void deliver_groups(uint64_t account, bool each, uint64_t count, size_t octets)
+{
+	for (uint64_t done = 0; done < count; done += IN_FLIGHT) {
+		uint64_t left = count - done;
+
+		deliver_group(account + (each ? done : 0), each,
+			      left < IN_FLIGHT ? (unsigned)left : IN_FLIGHT, octets);
+	}
+}
+
+static void fill(const uint64_t *n)
+{
+	struct clocks from = now();
+
+	deliver_groups(n[0], false, n[1], n[2] < sizeof(text) ? (size_t)n[2] : sizeof(text));
+	report("fill", from, (double)n[1]);
+}
+
+static void accounts(const uint64_t *n)
+{
+	struct clocks from = now();
+
+	deliver_groups(n[0], true, n[1], 200);
+	report("accounts", from, (double)n[1]);
+}
+
+/* ---- maildrops ---- */
 
 static struct pstn_maildrop *open_drop(uint64_t id, struct pstn_session *s)
 {
@@ -305,136 +275,184 @@ static struct pstn_maildrop *open_drop(uint64_t id, struct pstn_session *s)
 	struct pstn_maildrop *d = NULL;
 
 	if (maildrop_table.open(store, s, &a, "INBOX", &d, NULL, NULL) != PSTN_OK)
-		fprintf(stderr, "a maildrop was not opened at once\n");
+		die("opening a maildrop at once");
 	return d;
 }
 
-static void open_many(uint64_t id, const char *what)
-{
-	struct pstn_session *s = (struct pstn_session *)&host;
-	unsigned n = 300000;
-	struct clocks from;
-
-	maildrop_table.close(open_drop(id, NULL));
-	from = now();
-	for (unsigned i = 0; i < n; i++) {
-		struct pstn_maildrop_totals t;
-		struct pstn_maildrop *d = open_drop(id, s);
-
-		maildrop_table.totals(d, &t, NULL, NULL);
-		maildrop_table.close(d);
-	}
-	report(what, from, n);
-}
-
-static void list_all(uint64_t id, unsigned at_once, const char *what)
+/* So that a session is answered at once: it is known to be warm, its files are open. */
+static void warm(uint64_t id)
 {
 	struct pstn_maildrop *d = open_drop(id, NULL);
-	struct pstn_message *rows = calloc(at_once, sizeof(*rows));
+	struct pstn_content c;
+	uint32_t number = 1;
+
+	while (maildrop_table.read(d, number++, &c, NULL, NULL) == PSTN_OK)
+		c.release(c.ref);
+	maildrop_table.close(d);
+}
+
+static void stat_drop(const uint64_t *n)
+{
+	struct clocks from;
+
+	maildrop_table.close(open_drop(n[0], NULL));
+	from = now();
+	for (uint64_t i = 0; i < n[1]; i++) {
+		struct pstn_maildrop_totals t;
+		struct pstn_maildrop *d = open_drop(n[0], bench_session);
+
+		if (maildrop_table.totals(d, &t, NULL, NULL) != PSTN_OK)
+			die("totals at once");
+		maildrop_table.close(d);
+	}
+	report("stat", from, (double)n[1]);
+}
+
+static void list(const uint64_t *n)
+{
+	struct pstn_maildrop *d = open_drop(n[0], NULL);
+	struct pstn_message rows[256];
 	struct clocks from = now();
 	uint32_t got, first = 1;
 
 	do {
-		maildrop_table.list(d, first, rows, at_once, &got, NULL, NULL);
+		maildrop_table.list(d, first, rows, 256, &got, NULL, NULL);
 		first += got;
 	} while (got > 0);
-	report(what, from, first - 1);
+	report("list", from, first - 1);
 	maildrop_table.close(d);
-	free(rows);
 }
 
-static void read_some(uint64_t id, unsigned n, const char *what)
+static void read_all(const uint64_t *n)
 {
-	struct pstn_maildrop *d = open_drop(id, NULL);
-	struct pstn_content c;
+	struct pstn_maildrop_totals t;
+	struct pstn_maildrop *d;
 	struct clocks from;
 
-	/* So that the files are open. */
-	for (unsigned i = 1; i <= 1000; i++) {
-		if (maildrop_table.read(d, i, &c, NULL, NULL) == PSTN_OK)
-			c.release(c.ref);
-	}
-	maildrop_table.close(d);
-	d = open_drop(id, (struct pstn_session *)&host);
+	warm(n[0]);
+	d = open_drop(n[0], bench_session);
+	maildrop_table.totals(d, &t, NULL, NULL);
 	from = now();
-	for (unsigned i = 1; i <= n; i++) {
-		if (maildrop_table.read(d, i % 200 + 1, &c, NULL, NULL) == PSTN_OK)
-			c.release(c.ref);
-		else
-			fprintf(stderr, "a message was not read at once\n");
+	for (uint64_t i = 0; i < n[1]; i++) {
+		struct pstn_content c;
+
+		if (maildrop_table.read(d, (uint32_t)(i % t.messages) + 1, &c, NULL, NULL) !=
+		    PSTN_OK)
+			die("reading at once");
+		c.release(c.ref);
 	}
-	report(what, from, n);
+	report("read", from, (double)n[1]);
 	maildrop_table.close(d);
 }
 
-static void expunge_some(uint64_t id, uint32_t n, uint32_t step, const char *what)
+static void expunge(const uint64_t *n)
 {
-	struct pstn_maildrop *d = open_drop(id, NULL);
-	uint32_t *numbers = calloc(n, sizeof(*numbers));
+	struct pstn_maildrop *d = open_drop(n[0], NULL);
+	uint32_t *numbers = calloc(n[1], sizeof(*numbers));
 	struct clocks from = now();
 
-	for (uint32_t i = 0; i < n; i++)
-		numbers[i] = 1 + i * step;
-	if (maildrop_table.expunge(d, numbers, n, NULL, NULL) != PSTN_OK)
-		fprintf(stderr, "an expunge failed\n");
-	report(what, from, n);
+	if (!numbers)
+		die("memory");
+	for (uint32_t i = 0; i < n[1]; i++)
+		numbers[i] = 1 + i * (uint32_t)n[2];
+	if (maildrop_table.expunge(d, numbers, (uint32_t)n[1], NULL, NULL) != PSTN_OK)
+		die("an expunge");
+	report("expunge", from, (double)n[1]);
 	maildrop_table.close(d);
 	free(numbers);
 }
 
-/* A module is stopped when nothing of it runs any more. */
-static void stop(void)
+/* ---- the whole store ---- */
+
+static void reopen(const uint64_t *n)
 {
-	while (atomic_load(&jobs) > 0)
-		usleep(100);
-	store_close(store);
+	struct clocks from = now();
+
+	(void)n;
+	stop();
+	start();
+	report("reopen", from, 1);
+}
+
+static void rebuild(const uint64_t *n)
+{
+	struct clocks from = now();
+
+	(void)n;
+	if (home_ask_rebuild(store) != 0)
+		die("asking for a rebuild");
+	stop();
+	start();
+	report("rebuild", from, 1);
+}
+
+static void memory(const uint64_t *n)
+{
+	char path[PATH_MAX + 32];
+	struct stat index = {0};
+	unsigned long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	(void)n;
+	if (!statm || fscanf(statm, "%*u %lu", &pages) != 1)
+		die("statm");
+	fclose(statm);
+	snprintf(path, sizeof(path), "%s/index/data.mdb", store->path);
+	stat(path, &index);
+	printf("{\"what\": \"memory\", \"resident\": %lu, \"index\": %llu}\n",
+	       pages * (unsigned long)sysconf(_SC_PAGESIZE),
+	       (unsigned long long)index.st_blocks * 512);
+	fflush(stdout);
+}
+
+static const struct step {
+	const char *name;
+	unsigned numbers;
+	void (*run)(const uint64_t *);
+} steps[] = {
+    {"append", 2, append}, {"deliver", 2, deliver},   {"block", 2, block},
+    {"fill", 3, fill},     {"accounts", 2, accounts}, {"stat", 2, stat_drop},
+    {"list", 1, list},     {"read", 2, read_all},     {"expunge", 3, expunge},
+    {"reopen", 0, reopen}, {"rebuild", 0, rebuild},   {"memory", 0, memory},
+};
+
+static void run_step(const char *word)
+{
+	size_t name = strcspn(word, ":");
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		uint64_t numbers[NUMBERS];
+		const char *at = word + name;
+		unsigned n = 0;
+
+		if (strlen(steps[i].name) != name || strncmp(word, steps[i].name, name) != 0)
+			continue;
+		while (*at == ':' && n < NUMBERS) {
+			char *end;
+
+			numbers[n++] = strtoull(at + 1, &end, 10);
+			at = end;
+		}
+		if (n == steps[i].numbers && *at == '\0') {
+			steps[i].run(numbers);
+			return;
+		}
+	}
+	die(word);
 }
 
 int main(int argc, char **argv)
 {
-	struct store_options options = {.path = "",
-					.segment_size = 64 << 20,
-					.message_size_limit = 256 << 20,
-					.stream_threshold = 1 << 20,
-					.index_map_size = (uint64_t)64 << 30,
-					.checkpoint_interval = 5000};
-	unsigned large = argc > 2 ? (unsigned)atoi(argv[2]) : 1000000;
-	char err[512];
-	struct clocks from;
-
-	if (argc < 2) {
-		fprintf(stderr, "usage: bench_storage DIRECTORY [MESSAGES]\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: bench_storage DIRECTORY STEP[:NUMBER...]...\n");
 		return 2;
 	}
-	directory = argv[1];
-	for (size_t i = 0; i < TEXT; i++)
+	bench_directory = argv[1];
+	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = i % 70 == 69 ? '\n' : (char)('a' + i % 26);
-	store = store_open(NULL, &host, &options, err, sizeof(err));
-	if (!store) {
-		fprintf(stderr, "%s\n", err);
-		return 1;
-	}
-	raw(1, 2000);
-	deliver_with(1, 2000);
-	raw(16, 1000);
-	deliver_with(16, 16000);
-	raw(64, 500);
-	deliver_with(64, 32000);
-	fill(1, 10, 200);
-	fill(2, large, 200);
-	open_many(1, "open + totals + close, 10 messages");
-	open_many(2, "open + totals + close, the large folder");
-	list_all(2, 256, "list the large folder, a row");
-	read_some(2, 200000, "read a small hot message");
-	read_some(1001, 200000, "read a hot message of 4 kB");
-	expunge_some(2, 10000, 1, "expunge 10000 from the front");
-	expunge_some(2, 10000, 7, "expunge 10000, every seventh");
-	open_many(2, "open + totals + close, with holes");
-	list_all(2, 256, "list the large folder with holes, a row");
-	from = now();
-	stop();
-	store = store_open(NULL, &host, &options, err, sizeof(err));
-	report("stop and start", from, 1);
+	start();
+	for (int i = 2; i < argc; i++)
+		run_step(argv[i]);
 	stop();
 	return 0;
 }

@@ -94,6 +94,8 @@ class Postern(Peer):
             raise
 
     def _seed(self):
+        if not self.mailbox:
+            return
         maildir = mail.write_maildir(self.server.scratch / "seed", self.mailbox)
         for number in range(1, self.users + 1):
             self.server.add_account(FULL % number, PASSWORD)
@@ -103,6 +105,11 @@ class Postern(Peer):
 
     def pid(self):
         return self.server.pid
+
+    def restart(self, between=lambda: None):
+        self.server.stop()
+        between()
+        self.server.start(wrapper=self.group.wrapper(self.core))
 
     def stop(self):
         self.server.close()
@@ -114,7 +121,8 @@ base_dir = {scratch}/run
 state_dir = {scratch}/state
 log_path = {scratch}/log
 instance_name = postern-bench
-protocols = pop3
+protocols = pop3 lmtp
+postmaster_address = postmaster@example.org
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -154,6 +162,13 @@ service pop3-login {{
     port = 0
   }}
 }}
+service lmtp {{
+  service_count = 0
+  process_min_avail = 8
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+}}
 service pop3 {{
   service_count = 0
   client_limit = {clients}
@@ -178,7 +193,7 @@ class Dovecot(Peer):
     def start(self):
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="postern-bench-dovecot-"))
         self.scratch.chmod(0o755)
-        self.port = free_port()
+        self.port, self.lmtp = free_port(), free_port()
         self._configure()
         self._run(self._seed_maildir)
 
@@ -189,24 +204,27 @@ class Dovecot(Peer):
         (self.scratch / "state").mkdir()
         (self.scratch / "mail").mkdir()
         shutil.chown(self.scratch / "mail", DEFAULT_USER)
-        folder = {"maildir": "Maildir", "sdbox": "sdbox"}[self.store]
+        folder = {"maildir": "Maildir"}.get(self.store, self.store)
         (self.scratch / "conf").write_text(DOVECOT_CONF.format(
-            scratch=self.scratch, port=self.port, user=DEFAULT_USER,
+            scratch=self.scratch, port=self.port, lmtp=self.lmtp, user=DEFAULT_USER,
             location=f"{self.store}:{self.scratch}/mail/%u/{folder}",
             clients=20000 if self.mux else 1, spare=1 if self.mux else 16,
             processes=4 if self.mux else 2000))
 
     def _run(self, seed):
-        if self.store == "maildir":
+        if self.store == "maildir" and self.mailbox:
             for number in range(1, self.users + 1):
                 seed(self.scratch / "mail" / (FULL % number))
+        self._launch()
+        if self.store != "maildir" and self.mailbox:
+            self._seed_dbox()
+
+    def _launch(self):
         with open(self.scratch / "output", "wb") as output:
             self.process = subprocess.Popen(
                 [*self.group.wrapper(self.core), "dovecot", "-F", "-c", str(self.scratch / "conf")],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         wait_until(self._greets, 20, "Dovecot's greeting")
-        if self.store == "sdbox":
-            self._seed_sdbox()
 
     def _greets(self):
         with contextlib.suppress(OSError, Failure):
@@ -224,7 +242,7 @@ class Dovecot(Peer):
             shutil.copytree(first, target, copy_function=os.link)
         subprocess.run(["chown", "-R", f"{DEFAULT_USER}:nogroup", str(home)], check=True)
 
-    def _seed_sdbox(self):
+    def _seed_dbox(self):
         source = mail.write_maildir(self.scratch / "seed", self.mailbox)
         subprocess.run(["chown", "-R", f"{DEFAULT_USER}:nogroup", str(source)], check=True)
         for number in range(1, self.users + 1):
@@ -236,7 +254,12 @@ class Dovecot(Peer):
     def pid(self):
         return self.process.pid
 
-    def stop(self):
+    def restart(self, between=lambda: None):
+        self._end()
+        between()
+        self._launch()
+
+    def _end(self):
         pids = self.pids()
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -247,6 +270,9 @@ class Dovecot(Peer):
                     os.kill(pid, 9)
         self.process.wait()
         time.sleep(0.1)
+
+    def stop(self):
+        self._end()
         self.group.remove()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
