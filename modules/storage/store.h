@@ -47,7 +47,7 @@ struct store_options {
 	int32_t durability;
 	uint64_t segment_size, message_size_limit, stream_threshold, index_map_size;
 	uint64_t checkpoint_interval;
-	struct pstn_list quota_warnings; /* of int64_t: percent */
+	struct pstn_list quota_warnings;         /* of int64_t: percent */
 	uint64_t retention, compaction_interval; /* ms */
 	uint64_t compaction_rate;                /* octets a second; 0: no limit */
 	int64_t compaction_threshold;            /* per cent of a segment */
