@@ -107,7 +107,8 @@ static void help(struct pstn_call *c)
 
 static bool is_file(const struct pstn_arg *arg)
 {
-	return arg->kind == PSTN_ARG_FILE || arg->kind == PSTN_ARG_INPUT;
+	return arg->kind == PSTN_ARG_FILE || arg->kind == PSTN_ARG_INPUT ||
+	       (arg->kind == PSTN_ARG_OPTION && (arg->flags & PSTN_ARG_IS_FILE));
 }
 
 static bool find_arg(const struct found *f, const char *name, struct pstn_arg *out)
@@ -130,7 +131,8 @@ static bool check_given(struct pstn_call *c, const struct found *f)
 	struct pstn_arg arg;
 
 	json_object_foreach (c->request.args, name, value) {
-		if (!find_arg(f, name, &arg) || is_file(&arg)) {
+		if (!find_arg(f, name, &arg) ||
+		    (is_file(&arg) && !(arg.flags & PSTN_ARG_OR_DIRECTORY))) {
 			call_ops.fail(c, "%s takes no argument \"%.40s\"", f->row.name, name);
 			return false;
 		}
@@ -162,6 +164,8 @@ static bool check_missing(struct pstn_call *c, const struct found *f)
 	for (unsigned i = 0; control_arg_row(f->table, &f->row, i, &arg); i++) {
 		bool given = is_file(&arg) ? call_ops.fd(c, arg.name) >= 0
 					   : call_ops.arg(c, arg.name) != NULL;
+
+		given |= (arg.flags & PSTN_ARG_OR_DIRECTORY) && call_ops.arg(c, arg.name);
 		if (!given && !(arg.flags & PSTN_ARG_OPTIONAL) && arg.kind != PSTN_ARG_OPTION &&
 		    arg.kind != PSTN_ARG_SWITCH) {
 			call_ops.fail(c, "%s: %s is missing", f->row.name, arg.name);

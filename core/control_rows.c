@@ -94,11 +94,13 @@ static json_t *args_json(const struct pstn_commands *table, const struct pstn_co
 
 	for (unsigned i = 0; array && control_arg_row(table, row, i, &arg); i++)
 		json_array_append_new(array,
-				      json_pack("{s:s, s:s, s:b, s:b, s:b, s:s}", "name", arg.name,
-						"kind", kind_word(arg.kind), "optional",
+				      json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:s}", "name",
+						arg.name, "kind", kind_word(arg.kind), "optional",
 						(arg.flags & PSTN_ARG_OPTIONAL) != 0, "confirm",
 						(arg.flags & PSTN_ARG_CONFIRM) != 0, "writes",
-						(arg.flags & PSTN_ARG_WRITES) != 0, "help",
+						(arg.flags & PSTN_ARG_WRITES) != 0, "file",
+						(arg.flags & PSTN_ARG_IS_FILE) != 0, "or_directory",
+						(arg.flags & PSTN_ARG_OR_DIRECTORY) != 0, "help",
 						arg.help ? arg.help : ""));
 	return array;
 }

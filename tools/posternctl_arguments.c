@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct parse {
@@ -54,17 +55,6 @@ static int add_file(struct parse *p, const json_t *row, int fd)
 	return EXIT_SUCCESS;
 }
 
-static int open_file(struct parse *p, const json_t *row, const char *path)
-{
-	int fd = STDIN_FILENO;
-
-	if (strcmp(path, "-") != 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ctl_error("%s: %s", path, strerror(errno));
-	return add_file(p, row, fd);
-}
-
 /* The server gets the path to speak of it, and files below it when it asks for them. */
 static int open_directory(struct parse *p, const json_t *row, const char *path)
 {
@@ -82,7 +72,35 @@ static int open_directory(struct parse *p, const json_t *row, const char *path)
 	return set(p, row, json_string(path));
 }
 
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int open_file(struct parse *p, const json_t *row, const char *path)
+{
+	int fd = STDIN_FILENO;
+
+	if (strcmp(path, "-") != 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ctl_error("%s: %s", path, strerror(errno));
+	if (fd == STDIN_FILENO || !is_directory(fd))
+		return add_file(p, row, fd);
+	close(fd);
+	if (ctl_true(row, "or_directory"))
+		return open_directory(p, row, path);
+	return ctl_error("%s is a directory", path);
+}
+
 /* ---- options ---- */
+
+static int set_option(struct parse *p, const json_t *row, const char *value)
+{
+	return ctl_true(row, "file") ? open_file(p, row, value) : set(p, row, json_string(value));
+}
 
 static const char *nearest_option(const struct parse *p, const char *word)
 {
@@ -132,9 +150,9 @@ static int take_option(struct parse *p, const char *word)
 		if (!ctl_is_kind(row, CONTROL_KIND_OPTION))
 			continue;
 		if (equals)
-			return set(p, row, json_string(equals + 1));
+			return set_option(p, row, equals + 1);
 		if (++p->at < p->n)
-			return set(p, row, json_string(p->words[p->at]));
+			return set_option(p, row, p->words[p->at]);
 		ctl_error("--%s needs a value", row_name);
 		return usage(p);
 	}

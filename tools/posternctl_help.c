@@ -19,7 +19,9 @@ static void put_argument(FILE *to, const json_t *arg)
 	bool optional = ctl_true(arg, "optional");
 
 	if (ctl_is_kind(arg, CONTROL_KIND_OPTION)) {
-		fprintf(to, optional ? " [--%s VALUE]" : " --%s VALUE", name);
+		const char *value = ctl_true(arg, "file") ? "FILE" : "VALUE";
+
+		fprintf(to, optional ? " [--%s %s]" : " --%s %s", name, value);
 	} else if (ctl_is_kind(arg, CONTROL_KIND_SWITCH)) {
 		fprintf(to, " [--%s]", name);
 	} else if (!ctl_is_kind(arg, CONTROL_KIND_SECRET) &&

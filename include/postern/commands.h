@@ -9,7 +9,7 @@
  * lines, an array of objects as a table whose columns are the first object's keys.
  *
  * Change log
- *   1.1  PSTN_ARG_DIRECTORY and the calls on files below it; note()
+ *   1.1  PSTN_ARG_DIRECTORY and the calls on files below it; options that are files; note()
  *   1.0  first version
  */
 #ifndef POSTERN_COMMANDS_H
@@ -35,8 +35,11 @@ enum pstn_arg_kind {
 enum {
 	PSTN_ARG_OPTIONAL = 1,
 	PSTN_ARG_CONFIRM = 2, /* a secret: asked twice on a terminal */
-	PSTN_ARG_WRITES = 4 /* a directory in which the command makes and changes files; it is made
+	PSTN_ARG_WRITES = 4, /* a directory in which the command makes and changes files; it is made
 				 if missing. Without it files are only read. */
+	PSTN_ARG_IS_FILE = 8, /* an option whose value is a path: arrives as an open descriptor */
+	PSTN_ARG_OR_DIRECTORY = 16 /* a file argument that may be a directory: if it is, fd() is -1
+					and all is as with PSTN_ARG_DIRECTORY */
 };
 
 /* How pstn_call_ops.file opens a path. */
@@ -78,8 +81,7 @@ struct pstn_call_ops {
 	uint32_t size;
 	/* The value of a text, number, option or secret; NULL if not given. A switch: "" or NULL. */
 	const char *(*arg)(struct pstn_call *, const char *name);
-	/* The descriptor of a file or input argument, -1 if not given; closed by the core. If it is
-	 * a directory (a Maildir), it is one opened for reading, for openat(). */
+	/* The descriptor of a file or input argument, -1 if not given; closed by the core. */
 	int (*fd)(struct pstn_call *, const char *name);
 
 	/* Build the answer. key is NULL inside arrays and for the outermost value. */

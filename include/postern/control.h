@@ -14,8 +14,9 @@
  *
  * Arguments are strings; a switch is true. "generation":N sends the request to the worker of that
  * generation instead of the current one. The command "help" answers with the table of commands:
- * an array of {"name","help","args":[{"name","kind","optional","confirm","writes","help"}],
- * "each_generation","changes"}; kind is one of the CONTROL_KIND_ words.
+ * an array of {"name","help","args":[{"name","kind","optional","confirm","writes","file",
+ * "or_directory","help"}],"each_generation","changes"}; kind is one of the CONTROL_KIND_ words. "file": an
+ * option whose value travels as a file does; "or_directory": a file that may be a directory.
  *
  * Commands of the supervisor itself (it runs no module code): status, generations, reload, stop,
  * reopen-logs. All others go to the current worker; so does "help", which joins both tables. With

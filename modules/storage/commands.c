@@ -382,8 +382,35 @@ static const struct pstn_arg deliver_args[] = {
 
 static const struct pstn_arg import_args[] = {
     {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
-    {"source", PSTN_ARG_FILE, 0, "mbox file, Maildir, or directory of one-message files"},
-    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default; made if missing"},
+    {"source", PSTN_ARG_FILE, PSTN_ARG_OR_DIRECTORY,
+     "mbox file or -, Maildir with its folders, directory of mboxes or of one-message files"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "everything into this folder, made if missing; without the source's subfolders"},
+    {"uidls", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL | PSTN_ARG_IS_FILE,
+     "listing of unique ids from the old server: dovecot-uidlist, doveadm fetch, "
+     "courierpop3dsizelist, mbexamine, or the answers to UIDL and LIST"},
+    {"uidl-format", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "Dovecot's pop3_uidl_format; %08Xu%08Xv by default"},
+    {"no-uidls", PSTN_ARG_SWITCH, 0, "new unique ids for all, whatever lies in the source"},
+    {0},
+};
+
+static const struct pstn_arg export_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"directory", PSTN_ARG_DIRECTORY, PSTN_ARG_WRITES,
+     "an empty directory, or one with an earlier export of the account"},
+    {"format", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "maildir (default) or mbox"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this folder alone"},
+    {0},
+};
+
+static const struct pstn_arg uidl_diff_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
+    {"listing", PSTN_ARG_FILE, 0, "listing of unique ids from the old server, as for import"},
+    {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
+    {"uidl-format", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
+     "Dovecot's pop3_uidl_format; %08Xu%08Xv by default"},
+    {"limit", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "name at most so many of a kind, 20 by default"},
     {0},
 };
 
@@ -445,8 +472,12 @@ static const struct pstn_command rows[] = {
     {"mailbox show", "The folders and messages of one mailbox", show_args, 0, 0, command_show},
     {"mailbox deliver", "Deliver a message from standard input", deliver_args, PSTN_CHANGES, 0,
      command_deliver},
-    {"mailbox import", "Import an mbox, a Maildir or a directory of messages; can be repeated",
+    {"mailbox import", "Import mail with its unique ids, flags and dates; can be repeated",
      import_args, PSTN_CHANGES, 0, command_import},
+    {"mailbox export", "Export mail as a Maildir or mbox files; can be repeated", export_args, 0, 0,
+     command_export},
+    {"mailbox uidl-diff", "Compare the unique ids with those of an old server, before a cut-over",
+     uidl_diff_args, 0, 0, command_uidl_diff},
     {"mailbox fetch", "Write one message to standard output", fetch_args, 0, 0, command_fetch},
     {"mailbox history", "What came, was read, was deleted: when, and by which session",
      history_args, 0, 0, command_history},

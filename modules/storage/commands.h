@@ -29,6 +29,8 @@ void command_origin(struct store *, struct pstn_call *, const char *what, char o
 const char *command_reason(int status);
 
 void command_import(void *inst, struct pstn_call *);
+void command_export(void *inst, struct pstn_call *);
+void command_uidl_diff(void *inst, struct pstn_call *);
 void command_check(void *inst, struct pstn_call *);
 void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);

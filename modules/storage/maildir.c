@@ -12,33 +12,56 @@ size_t maildir_base(const char *name)
 	return strcspn(name, ":");
 }
 
+/* In the order in which names have them. */
+static const struct {
+	char letter;
+	uint32_t flag;
+} letters[] = {{'D', PSTN_DRAFT},
+	       {'F', PSTN_FLAGGED},
+	       {'R', PSTN_ANSWERED},
+	       {'S', PSTN_SEEN},
+	       {'T', PSTN_DELETED}};
+
+#define LETTERS (sizeof(letters) / sizeof(*letters))
+
 uint32_t maildir_flags(const char *name)
 {
 	const char *info = strstr(name, ":2,");
 	uint32_t flags = 0;
 
-	for (const char *p = info ? info + 3 : ""; *p; p++) {
-		switch (*p) {
-		case 'S':
-			flags |= PSTN_SEEN;
-			break;
-		case 'R':
-			flags |= PSTN_ANSWERED;
-			break;
-		case 'F':
-			flags |= PSTN_FLAGGED;
-			break;
-		case 'T':
-			flags |= PSTN_DELETED;
-			break;
-		case 'D':
-			flags |= PSTN_DRAFT;
-			break;
-		default:
-			break;
-		}
+	for (size_t i = 0; info && i < LETTERS; i++) {
+		if (strchr(info + 3, letters[i].letter))
+			flags |= letters[i].flag;
 	}
 	return flags;
+}
+
+void maildir_letters(uint32_t flags, char out[8])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < LETTERS; i++) {
+		if (flags & letters[i].flag)
+			out[n++] = letters[i].letter;
+	}
+	out[n] = '\0';
+}
+
+bool maildir_has_keywords(const char *name)
+{
+	const char *info = strstr(name, ":2,");
+
+	return info && strpbrk(info + 3, "abcdefghijklmnopqrstuvwxyz");
+}
+
+/* "TIME.UuidVuidvalidity.postern" and what follows a comma. */
+bool maildir_is_own(const char *name)
+{
+	const char *host = strchr(name, '.');
+
+	host = host && host[1] == 'U' ? strchr(host + 1, '.') : NULL;
+	return host && strncmp(host, ".postern", 8) == 0 &&
+	       (host[8] == ',' || host[8] == ':' || host[8] == '\0');
 }
 
 uint64_t maildir_time(const char *name)

@@ -6,6 +6,7 @@
 #include <postern/maildrop.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -86,9 +87,32 @@ bool mbox_is_from(const char *line, size_t n, uint64_t *received)
 
 /* ---- lines ---- */
 
+static bool begin_text(struct mbox *m)
+{
+	if (m->begun)
+		return true;
+	m->begun = true;
+	return m->begin(m->arg, &m->message);
+}
+
 static bool emit(struct mbox *m, const char *bytes, size_t n)
 {
-	return n == 0 || m->text(m->arg, bytes, n);
+	return n == 0 || (begin_text(m) && m->text(m->arg, bytes, n));
+}
+
+static bool emit_quotes(struct mbox *m, uint64_t n)
+{
+	static const char quotes[] =
+	    ">>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>";
+
+	while (n > 0) {
+		size_t piece = n < sizeof(quotes) - 1 ? (size_t)n : sizeof(quotes) - 1;
+
+		if (!emit(m, quotes, piece))
+			return false;
+		n -= piece;
+	}
+	return true;
 }
 
 static bool release_blank(struct mbox *m)
@@ -104,7 +128,7 @@ static bool end_message(struct mbox *m)
 {
 	m->blank_length = 0;
 	m->in_message = false;
-	return m->end(m->arg, &m->message);
+	return begin_text(m) && m->end(m->arg, &m->message);
 }
 
 static bool begin_message(struct mbox *m, uint64_t received)
@@ -112,9 +136,10 @@ static bool begin_message(struct mbox *m, uint64_t received)
 	if (m->in_message && !end_message(m))
 		return false;
 	m->message = (struct mbox_message){.offset = m->line_offset, .received = received};
-	m->in_message = m->in_header = true;
-	m->blank_before = false;
-	return m->begin(m->arg, &m->message);
+	m->in_message = m->in_header = m->first_line = true;
+	m->begun = m->written = m->blank_before = false;
+	m->added = 0;
+	return true;
 }
 
 static void read_status(struct mbox *m, const char *p, size_t n)
@@ -140,44 +165,80 @@ static void read_status(struct mbox *m, const char *p, size_t n)
 	}
 }
 
-static bool is_quoted_from(const char *line, size_t n)
+/* "X-Postern: 1 received=SECONDS uidl=UIDL status=LINES": as mbox_write.h writes it, or it is a line
+ * as any other. */
+static bool read_own(struct mbox *m, const char *line, size_t n)
 {
-	size_t i = 0;
+	char copy[MBOX_LINE + 1], uidl[UIDL_MAX + 1] = "", number[21] = "";
+	unsigned lines = 0;
+	int used = 0;
 
-	while (i < n && line[i] == '>')
-		i++;
-	return i > 0 && n - i >= 5 && memcmp(line + i, "From ", 5) == 0;
+	memcpy(copy, line, n);
+	copy[n] = '\0';
+	if (sscanf(copy, "X-Postern: 1 received=%20[0-9] uidl=%70[!-~] status=%1u%n", number, uidl,
+		   &lines, &used) != 3 ||
+	    (size_t)used != n)
+		return false;
+	m->message.received = strtoull(number, NULL, 10);
+	memcpy(m->message.uidl, uidl, sizeof(uidl));
+	m->added = lines;
+	m->written = true;
+	return true;
 }
 
-/* A line, or its begin if it is longer than what is looked at. `body` leaves the line end out. */
+static bool is_status(const char *line, size_t n)
+{
+	return (n > 7 && memcmp(line, "Status: ", 8) == 0) ||
+	       (n > 9 && memcmp(line, "X-Status: ", 10) == 0);
+}
+
+/* A line that is not the message's, though it stands in it. */
+static bool take_own(struct mbox *m, const char *line, size_t n, size_t body)
+{
+	bool first = m->first_line;
+
+	m->first_line = false;
+	if (m->quotes || n == body)
+		return false;
+	if (first && read_own(m, line, body))
+		return true;
+	if (m->added == 0 || !is_status(line, body)) {
+		m->added = 0;
+		return false;
+	}
+	m->added--;
+	read_status(m, line, body);
+	return true;
+}
+
+/* A line, or its begin if it is longer than what is looked at, without the ">" that it begins with.
+ * `body` leaves the line end out. */
 static bool take_line(struct mbox *m, const char *line, size_t n, size_t body)
 {
-	uint64_t received = 0;
+	uint64_t received = 0, quotes = m->quotes;
 	bool first = m->line_offset == 0;
-	bool from = (first || m->blank_before || !m->in_message) &&
+	bool from = quotes == 0 && (first || m->blank_before || !m->in_message) &&
 		    (mbox_is_from(line, body, &received) ||
 		     (first && body >= 5 && memcmp(line, "From ", 5) == 0));
 
 	if (from)
 		return begin_message(m, received);
-	if (!m->in_message)
+	if (!m->in_message || take_own(m, line, n, body))
 		return true;
 	if (!release_blank(m))
 		return false;
-	if (body == 0 && n <= sizeof(m->blank)) {
+	if (body == 0 && quotes == 0 && n <= sizeof(m->blank)) {
 		m->in_header = false;
 		memcpy(m->blank, line, n);
 		m->blank_length = n;
 		m->blank_before = true;
 		return true;
 	}
-	if (m->in_header)
+	if (m->in_header && quotes == 0 && !m->written)
 		read_status(m, line, body);
-	if (is_quoted_from(line, body)) {
-		line++;
-		n--;
-	}
-	return emit(m, line, n);
+	if (quotes && body >= 5 && memcmp(line, "From ", 5) == 0)
+		quotes--;
+	return emit_quotes(m, quotes) && emit(m, line, n);
 }
 
 static size_t without_end(const char *line, size_t n)
@@ -193,8 +254,11 @@ static bool end_line(struct mbox *m)
 {
 	size_t n = m->length;
 
+	bool good = take_line(m, m->line, n, without_end(m->line, n));
+
 	m->length = 0;
-	return take_line(m, m->line, n, without_end(m->line, n));
+	m->quotes = 0;
+	return good;
 }
 
 /* The rest of a line whose begin has been taken. */
@@ -206,7 +270,7 @@ static bool pass_on(struct mbox *m, const char *p, size_t n)
 
 static bool gather(struct mbox *m, const char *p, size_t n)
 {
-	if (m->length == 0)
+	if (m->length == 0 && m->quotes == 0)
 		m->line_offset = m->offset;
 	memcpy(m->line + m->length, p, n);
 	m->length += n;
@@ -218,11 +282,35 @@ static bool gather(struct mbox *m, const char *p, size_t n)
 	return end_line(m);
 }
 
+/* ">" at the begin of a line are counted: there may be any number of them. */
+static size_t count_quotes(struct mbox *m, const char *bytes, size_t n)
+{
+	size_t quotes = 0;
+
+	if (m->passing || m->length > 0)
+		return 0;
+	if (m->quotes == 0)
+		m->line_offset = m->offset;
+	while (quotes < n && bytes[quotes] == '>')
+		quotes++;
+	m->quotes += quotes;
+	m->offset += quotes;
+	return quotes;
+}
+
 bool mbox_feed(struct mbox *m, const char *bytes, size_t n)
 {
 	while (n > 0 && !m->stopped) {
-		const char *lf = memchr(bytes, '\n', n);
-		size_t piece = lf ? (size_t)(lf - bytes) + 1 : n;
+		size_t quotes = count_quotes(m, bytes, n);
+		const char *lf;
+		size_t piece;
+
+		bytes += quotes;
+		n -= quotes;
+		if (n == 0)
+			break;
+		lf = memchr(bytes, '\n', n);
+		piece = lf ? (size_t)(lf - bytes) + 1 : n;
 
 		if (!m->passing && piece > MBOX_LINE - m->length)
 			piece = MBOX_LINE - m->length;
@@ -236,7 +324,7 @@ bool mbox_feed(struct mbox *m, const char *bytes, size_t n)
 
 bool mbox_end(struct mbox *m)
 {
-	if (m->length > 0 && !m->stopped)
+	if ((m->length > 0 || m->quotes > 0) && !m->stopped)
 		m->stopped = !end_line(m);
 	if (m->in_message && !m->stopped)
 		m->stopped = !end_message(m);

@@ -4,21 +4,23 @@
  * A message begins with a line "From ADDRESS DATE" at the begin of the file or after an empty
  * line. ">From " in the text loses one ">" (mboxrd; the same for mboxo's only form). The empty line
  * before the next "From " belongs to the file, not to the message. Status and X-Status lines give
- * flags and stay in the text.
+ * flags and stay in the text. What mbox_write.h adds to a message is taken out and gives its unique
+ * id, flags and time.
  */
 #ifndef STORAGE_MBOX_H
 #define STORAGE_MBOX_H
 
-#include <stdbool.h>
+#include "record.h"
+
 #include <stddef.h>
-#include <stdint.h>
 
 #define MBOX_LINE 1024 /* of a line, as much is looked at */
 
 struct mbox_message {
-	uint64_t offset;   /* of its "From " line in the file */
-	uint64_t received; /* from that line; 0: it has no date that can be read */
-	uint32_t flags;    /* enum pstn_message_flag; complete at the end */
+	uint64_t offset;         /* of its "From " line in the file */
+	uint64_t received;       /* from that line; 0: it has no date that can be read */
+	uint32_t flags;          /* enum pstn_message_flag; complete at the end */
+	char uidl[UIDL_MAX + 1]; /* "" unless mbox_write.h wrote it */
 };
 
 struct mbox {
@@ -33,6 +35,11 @@ struct mbox {
 	size_t length;   /* of the line's begin in `line` */
 	bool in_message; /* false: what comes before the first "From " is no message */
 	bool in_header, passing, stopped;
+	bool begun;        /* begin() was called: it is when the text begins */
+	bool first_line;   /* behind "From " */
+	bool written;      /* by mbox_write.h */
+	unsigned added;    /* lines of its that are still to be taken out */
+	uint64_t quotes;   /* ">" at the begin of the line, not in `line` */
 	bool blank_before; /* an empty line, held back in `blank` */
 	size_t blank_length;
 	char blank[2];

@@ -222,30 +222,45 @@ int rig_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t n)
 
 /* ---- commands ---- */
 
-static char answer[65536];
+static char answer[65536], notes[4096];
 static bool command_failed;
 
-const char *rig_command(struct rig *r, const char *name, const char *user, const char *extra_name,
-			const char *extra, const char *fd_name, int fd)
+const char *rig_call(struct rig *r, const char *name, const struct rig_argument *args, size_t n)
 {
 	struct pstn_call *c = fake_call();
 	const char *error;
-	size_t n;
+	size_t length;
 
-	if (user)
-		fake_call_arg(c, "user", user);
-	if (extra_name)
-		fake_call_arg(c, extra_name, extra);
-	if (fd_name)
-		fake_call_fd(c, fd_name, fd);
+	for (size_t i = 0; i < n; i++) {
+		if (args[i].value)
+			fake_call_arg(c, args[i].name, args[i].value);
+		else if (args[i].fd >= 0)
+			fake_call_fd(c, args[i].name, args[i].fd);
+	}
 	fake_call_run(c, &commands_table, name, r->store);
 	error = fake_call_error(c);
 	command_failed = error != NULL;
 	snprintf(answer, sizeof(answer), "%s", error ? error : fake_call_answer(c));
-	if (!error && fake_call_bytes(c, &n) && n)
-		snprintf(answer, sizeof(answer), "%.*s", (int)n, fake_call_bytes(c, &n));
+	snprintf(notes, sizeof(notes), "%s", fake_call_notes(c));
+	if (!error && fake_call_bytes(c, &length) && length)
+		snprintf(answer, sizeof(answer), "%.*s", (int)length, fake_call_bytes(c, &length));
 	fake_call_free(c);
 	return answer;
+}
+
+const char *rig_command(struct rig *r, const char *name, const char *user, const char *extra_name,
+			const char *extra, const char *fd_name, int fd)
+{
+	const struct rig_argument args[] = {{"user", user, -1},
+					    {extra_name ? extra_name : "", extra, -1},
+					    {fd_name ? fd_name : "", NULL, fd_name ? fd : -1}};
+
+	return rig_call(r, name, args, 3);
+}
+
+const char *rig_notes(void)
+{
+	return notes;
 }
 
 bool rig_command_failed(void)

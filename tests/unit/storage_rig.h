@@ -54,7 +54,15 @@ int rig_expunge(struct pstn_maildrop *, const uint32_t *numbers, uint32_t n);
 /* Runs a command; the answer or the error, until the next call. */
 const char *rig_command(struct rig *, const char *name, const char *user, const char *extra_name,
 			const char *extra, const char *fd_name, int fd);
+/* The same with any arguments; one whose value is NULL is a descriptor, or not given at -1. */
+struct rig_argument {
+	const char *name, *value;
+	int fd;
+};
+const char *rig_call(struct rig *, const char *name, const struct rig_argument *, size_t n);
 bool rig_command_failed(void);
+/* What the last command noted, a line each. */
+const char *rig_notes(void);
 /* A file of the store: its whole path; whole contents (free); replaced. */
 const char *rig_path(struct rig *, const char *name);
 char *rig_read_file(const char *path, size_t *n);

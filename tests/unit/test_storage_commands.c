@@ -37,9 +37,14 @@ static void write_text(const char *name, const char *text, time_t when)
 static const char *import(struct rig *r, const char *name, const char *folder)
 {
 	int fd = open(scratch(name), O_RDONLY);
-	const char *answer =
-	    rig_command(r, "mailbox import", ANN, folder ? "folder" : NULL, folder, "source", fd);
+	struct rig_argument args[] = {
+	    {"user", ANN, -1}, {"source", NULL, fd}, {"folder", folder, -1}};
+	struct stat info;
+	const char *answer;
 
+	if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
+		args[1] = (struct rig_argument){"source", scratch(name), -1};
+	answer = rig_call(r, "mailbox import", args, 3);
 	close(fd);
 	return answer;
 }
