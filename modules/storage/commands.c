@@ -41,7 +41,8 @@ const char *command_reason(int status)
 	case PSTN_E_NO_MEMORY:
 		return "there is not enough memory";
 	case PSTN_E_TOO_LARGE:
-		return "the message is larger than message_size_limit";
+		return "the message is larger than message_size_limit, or has more than 1048576 "
+		       "lines that begin with a dot";
 	case PSTN_E_QUOTA:
 		return "the account or its domain holds as much as it may; `mailbox quota` tells "
 		       "which";

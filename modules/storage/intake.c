@@ -219,6 +219,7 @@ static int more_dots(struct pstn_delivery *d)
 
 	if (d->large.fd >= 0 && room > DOTS_MAX) {
 		d->dots_lost = true;
+		d->dots_before += d->out.ndots;
 		d->out.ndots = 0;
 		return PSTN_OK;
 	}
@@ -254,7 +255,8 @@ int intake_take(struct pstn_delivery *d, bool may_block)
 
 		d->in += taken;
 		d->in_length -= taken;
-		if (d->wire.octets > d->store->options.message_size_limit)
+		if (d->wire.octets > d->store->options.message_size_limit ||
+		    d->dots_before + d->out.ndots > DOT_LINES_MAX)
 			return PSTN_E_TOO_LARGE;
 		/* Meanwhile mail may have gone. */
 		if (d->wire.octets > d->room)

@@ -13,6 +13,9 @@
 
 #include <stdatomic.h>
 
+#define DOT_LINES_MAX \
+	((uint64_t)1 << 20) /* of a message: their positions are held while it is read */
+
 struct pstn_delivery {
 	struct store *store;
 	struct pstn_session *session;
@@ -24,10 +27,11 @@ struct pstn_delivery {
 	uint64_t room;    /* octets that may come before the quota has to be asked again */
 	uint64_t written; /* octets of a large one in the file */
 	bool dots_lost;
-	bool sealed;      /* given to the group */
-	bool committed;   /* else its segment is discarded */
-	atomic_uint refs; /* the deliverer's, and one of a job under way */
-	int status;       /* not PSTN_OK: nothing more is taken */
+	uint64_t dots_before; /* how many of them */
+	bool sealed;          /* given to the group */
+	bool committed;       /* else its segment is discarded */
+	atomic_uint refs;     /* the deliverer's, and one of a job under way */
+	int status;           /* not PSTN_OK: nothing more is taken */
 	/* the call under way */
 	const char *in;
 	size_t in_length;

@@ -571,6 +571,36 @@ static void compares(void)
 	rig_end(&r);
 }
 
+/* Their positions are held in memory while a message is read: that is bounded. */
+static void dots_are_bounded(void)
+{
+	static const size_t lines = (size_t)1 << 20;
+	struct rig r;
+	struct rig_listing l;
+	struct pstn_maildrop *d;
+	struct pstn_content c;
+	char *text = malloc((lines + 1) * 2);
+	int status;
+
+	for (size_t i = 0; i < lines + 1; i++)
+		memcpy(text + 2 * i, ".\n", 2);
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	rig_deliver_bytes(&r, ANN, "INBOX", text, (lines + 1) * 2, NULL, &status);
+	CU_ASSERT_EQUAL(status, PSTN_E_TOO_LARGE);
+	CU_ASSERT_EQUAL(rig_deliver_bytes(&r, ANN, "INBOX", text, lines * 2, NULL, &status), 1);
+	d = rig_drop(&r, ANN, &status);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL(l.rows[0].octets, lines * 3);
+	CU_ASSERT_EQUAL(maildrop_table.read(d, 1, &c, NULL, NULL), PSTN_OK);
+	CU_ASSERT_EQUAL(c.ndots, lines);
+	CU_ASSERT_EQUAL(c.dots[lines - 1], (lines - 1) * 3);
+	c.release(c.ref);
+	maildrop_table.close(d);
+	free(text);
+	rig_end(&r);
+}
+
 static void modified_utf7(void)
 {
 	static const struct {
@@ -607,6 +637,7 @@ static const struct suite_case suite[] = {
     {"out to mbox files and in again", mbox_round_trip},
     {"an export goes on", export_goes_on},
     {"uidl-diff", compares},
+    {"lines that begin with a dot are bounded", dots_are_bounded},
     {"modified UTF-7", modified_utf7},
     {NULL, NULL},
 };
