@@ -32,7 +32,8 @@ struct audit {
 	struct store *store;
 	int fd;
 	size_t page_size;
-	uint64_t pages;      /* that the state uses, meta pages included */
+	uint64_t pages; /* that the state uses, meta pages included */
+	uint64_t looked_at;
 	unsigned char *seen; /* a bit for each */
 	uint32_t tag;
 	row_check *check; /* of the table being walked */
@@ -79,8 +80,12 @@ static int mark(struct audit *a, uint64_t first, uint64_t count)
 
 static int read_page(struct audit *a, uint64_t page, unsigned char *out)
 {
+	struct store *st = a->store;
 	ssize_t n = pread(a->fd, out, a->page_size, (off_t)(page * a->page_size));
 
+	if (a->looked_at < a->pages)
+		a->looked_at++;
+	st->host->progress(st->self, "looking at the index, pages", a->looked_at, a->pages);
 	if (n != (ssize_t)a->page_size)
 		return wrong(a, "page %llu cannot be read", (unsigned long long)page);
 	if (get64(out) != page)

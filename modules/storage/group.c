@@ -11,6 +11,7 @@
 #include "group.h"
 
 #include "batch.h"
+#include "facts.h"
 #include "log.h"
 #include "prepare.h"
 #include "store.h"
@@ -104,6 +105,7 @@ static void take_back(struct group *g)
 	if (rc == 0)
 		return;
 	st->commit.broken = true;
+	facts_broken(st);
 	st->host->log(
 	    PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
 		       PSTN_S("error", index_error(rc)), PSTN_U("segment", st->log.id),
@@ -316,6 +318,8 @@ static void tell_failure(struct store *st, int rc)
 	if (full && st->commit.told_full)
 		return;
 	st->commit.told_full = full;
+	if (full)
+		facts_full(st, true);
 	st->host->log(PSTN_EVENT(st->self, NULL, full ? PSTN_CRITICAL : PSTN_ERROR,
 				 full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
 				 PSTN_S("error", index_error(rc)),
@@ -398,8 +402,10 @@ void group_run(struct store *st, struct pending *group)
 		if (p->status == PSTN_OK)
 			p->status = index_status(rc) < 0 ? index_status(rc) : PSTN_E_TEMPORARY;
 	}
-	if (rc == 0 && g.deliveries)
+	if (rc == 0 && g.deliveries && st->commit.told_full) {
 		st->commit.told_full = false;
+		facts_full(st, false);
+	}
 	atomic_fetch_add(&st->commit.since_checkpoint, 1);
 	count(st, group);
 	tell_quotas(st, group);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define RECORDS_AT_ONCE       2000
-#define BATCHES_TO_CHECKPOINT 25
+#define BATCHES_TO_CHECKPOINT 8
 
 /* The index on disk says that nothing of the segment is needed. */
 static int drop_gone(struct recovery *r, uint32_t id)
@@ -57,6 +57,8 @@ static int add_source(struct recovery *r, uint32_t id)
 	s->next = r->sources;
 	r->sources = s;
 	rc = source_begin(r, s);
+	if (rc == 0 && !s->done)
+		r->total += s->size - s->scan.at;
 	if (rc == 0)
 		source_park(r, s);
 	return rc;
@@ -160,6 +162,8 @@ static int apply_one(struct recovery *r, struct source *s)
 	if (rec->sequence > r->apply.state.sequence)
 		r->apply.state.sequence = rec->sequence;
 	r->records++;
+	r->octets += s->scan.next - s->scan.at;
+	r->ahead = 0;
 	return 0;
 }
 

@@ -33,6 +33,8 @@ static bool fill(struct scan *s, uint64_t at)
 			break;
 		s->window_length += (size_t)n;
 	}
+	if (s->read)
+		s->read(s->arg, s->window_length);
 	if (at + s->window_length > s->size)
 		s->window_length = s->size > at ? (size_t)(s->size - at) : 0;
 	return s->window_length > 0;

@@ -29,6 +29,9 @@ struct scan {
 	uint64_t window_at;
 	size_t window_length;
 	bool failed; /* the file could not be read; errno told why */
+	/* Told of each window that is read, if set after scan_begin(). */
+	void (*read)(void *arg, size_t octets);
+	void *arg;
 };
 
 void scan_begin(struct scan *, int fd, uint64_t size, uint64_t seed, uint64_t from,

@@ -103,6 +103,21 @@ static int source_open(struct recovery *r, struct source *s)
 	return 0;
 }
 
+/* Also in the midst of a large message: whoever waits for the start has to see that it goes on. */
+static void tell_progress(void *arg, size_t octets)
+{
+	struct recovery *r = arg;
+	struct store *st = r->store;
+	uint64_t done;
+
+	r->ahead += octets;
+	done = r->octets + r->ahead < r->total ? r->octets + r->ahead : r->total;
+	st->host->progress(st->self,
+			   r->rebuilding ? "making the index anew, MiB of segments"
+					 : "recovering, MiB of segments",
+			   done >> 20, r->total >> 20);
+}
+
 static int source_scan(struct recovery *r, struct source *s)
 {
 	unsigned char *window = store_alloc(r->store, SCAN_WINDOW);
@@ -110,6 +125,8 @@ static int source_scan(struct recovery *r, struct source *s)
 	if (!window)
 		return recovery_fail(r, s->id, "no memory to read it");
 	scan_begin(&s->scan, s->fd, s->size, s->seed, s->from, window);
+	s->scan.read = tell_progress;
+	s->scan.arg = r;
 	return 0;
 }
 

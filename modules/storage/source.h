@@ -28,6 +28,9 @@ struct recovery {
 	struct apply apply;
 	bool rebuilding;
 	uint64_t records;
+	uint64_t octets; /* of records applied, to tell how far it is, */
+	uint64_t ahead;  /* read since, */
+	uint64_t total;  /* and there were at the begin */
 	char *err;
 	size_t err_size;
 };

@@ -3,13 +3,12 @@
  */
 #include "commands.h"
 #include "delivery.h"
+#include "facts.h"
 #include "maildrop.h"
 #include "selftest.h"
 #include "store.h"
 
 #include <postern/commands.h>
-
-static const char *const durability_choices[] = {"full", "relaxed", "none", NULL};
 
 static const struct pstn_option percent_item[] = {
     {.name = "", .type = PSTN_INT, .item_size = sizeof(int64_t), .min = "1", .max = "100"},
@@ -20,7 +19,7 @@ static const struct pstn_option options[] = {
     PSTN_OPT_PATH(struct store_options, path, .def = "", .flags = PSTN_AT_BOOT,
 		  .help = "Directory of the store, made if missing. Without it: the instance's "
 			  "name in the state directory."),
-    PSTN_OPT_ENUM(struct store_options, durability, .def = "full", .choices = durability_choices,
+    PSTN_OPT_ENUM(struct store_options, durability, .def = "full", .choices = durability_names,
 		  .help = "full: mail is acknowledged when it is on disk. relaxed: the disk "
 			  "follows within seconds. none: when the system likes. The weaker ones "
 			  "can lose acknowledged mail in a power cut."),

@@ -6,6 +6,7 @@
 
 #include "audit.h"
 #include "bytes.h"
+#include "facts.h"
 #include "home.h"
 #include "log.h"
 #include "missing.h"
@@ -319,6 +320,7 @@ static int open_parts(struct store *st, bool first, char *err, size_t n)
 
 static void tell_opened(struct store *st)
 {
+	facts_opened(st);
 	if (st->recovered_records || st->rebuilt)
 		st->host->log(PSTN_EVENT(st->self, NULL, st->rebuilt ? PSTN_WARNING : PSTN_INFO,
 					 "store-recovered", PSTN_S("path", st->path),
@@ -339,6 +341,8 @@ static int begin_log(struct store *st, char *err, size_t n)
 	if (status == PSTN_OK)
 		return 0;
 	if (status == PSTN_E_FULL) {
+		st->commit.told_full = true;
+		facts_full(st, true);
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-full",
 					 PSTN_S("path", st->path),
 					 PSTN_S("hint", "Mail can be read; none is accepted until "

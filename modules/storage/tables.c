@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include "bytes.h"
+#include "facts.h"
 #include "home.h"
 #include "store.h"
 #include "view.h"
@@ -316,7 +317,6 @@ static void sum_folders(struct listing *l, struct sums *s)
 
 static void answer_status(struct listing *l, const struct sums *s)
 {
-	static const char *const durability[] = {"full", "relaxed", "none"};
 	struct store *st = l->store;
 	const struct pstn_call_ops *call = st->host->call;
 	struct pstn_call *c = l->call;
@@ -328,7 +328,8 @@ static void answer_status(struct listing *l, const struct sums *s)
 	call->open_object(c, NULL);
 	call->text(c, "path", st->path);
 	call->integer(c, "format", STORE_FORMAT);
-	call->text(c, "durability", durability[st->options.durability]);
+	call->text(c, "durability", durability_names[st->options.durability]);
+	call->text(c, "durability_means", durability_meaning(st->options.durability));
 	call->boolean(c, "writable", !st->commit.broken && st->log.fd >= 0);
 	call->integer(c, "folders", (int64_t)s->folders);
 	call->integer(c, "messages", (int64_t)s->messages);
@@ -375,6 +376,7 @@ void command_rebuild(void *inst, struct pstn_call *c)
 		call->fail(c, "%s/index/rebuild cannot be written: %s.", st->path, index_error(rc));
 		return;
 	}
+	facts_rebuild_asked(st);
 	call->open_object(c, NULL);
 	call->text(c, "path", st->path);
 	call->text(c, "index",
