@@ -1,232 +1,224 @@
 /*
- * check.c - storage check: every row of the index against its record, every checksum, every
- * folder's totals. Changes nothing; goes through the store in short steps, while it is used.
+ * check.c - storage check and storage repair: a walk through the whole store, its faults named,
+ * resumable; what it was told to mend is mended.
  */
+#include "checker.h"
 #include "commands.h"
-
-#include "bytes.h"
-#include "scan.h"
+#include "repair.h"
 #include "store.h"
-#include "view.h"
+#include "sums.h"
 
+#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define ROWS_AT_ONCE 256
-#define FAULTS_MAX   1000 /* told one by one; more are only counted */
+#define TOLD_MAX   1000 /* faults named one by one; more are counted, and stand in the log */
+#define SAVE_EVERY 2000 /* ms */
+#define ROUNDS_MAX 4    /* of a repair: what was mended may show what it hid */
 
-struct checked {
-	unsigned char key[KEY_MESSAGE];
-	struct message_row row;
-};
+enum { WANT_TEXTS = 1, WANT_DROP = 2 };
 
-struct check {
-	struct store *store;
+struct run {
+	struct checker checker;
+	struct repair repair;
 	struct pstn_call *call;
-	unsigned char *window;
-	struct checked *rows;
-	uint64_t messages, octets, total, folders, faults;
+	struct sums sums;
+	const char *name; /* of the pass's file; NULL: it is not kept */
+	uint64_t told, saved;
+	bool repairing;
 };
 
-static void fault(struct check *k, uint64_t account, uint32_t folder, uint32_t uid,
-		  uint32_t segment, uint64_t offset, const char *what)
+/* ---- telling ---- */
+
+static void answer_fault(struct run *run, const struct fault *f, const struct fault_named *n,
+			 const char *mended)
 {
+	const struct pstn_call_ops *call = run->checker.store->host->call;
+	struct pstn_call *c = run->call;
+
+	call->open_object(c, NULL);
+	call->text(c, "account", n->account);
+	call->text(c, "folder", n->folder);
+	call->integer(c, "uid", f->uid);
+	call->text(c, "uidl", f->uidl);
+	call->text(c, "segment", n->segment);
+	call->integer(c, "offset", n->segment[0] ? (int64_t)f->offset : 0);
+	call->integer(c, "octets", (int64_t)f->octets);
+	call->text(c, "name", f->name);
+	call->text(c, "what", n->what);
+	call->text(c, mended ? "result" : "do", mended ? mended : n->advice);
+	call->close(c);
+}
+
+static void found(struct checker *k, const struct fault *f)
+{
+	struct run *run = k->arg;
+	struct fault_named n;
+	const char *mended = NULL;
+
+	fault_name(k->store, f, &n);
+	if (!*k->pass.first)
+		fault_text(f, &n, k->pass.first, sizeof(k->pass.first));
+	if (run->repairing)
+		mended = repair_fault(&run->repair, f);
+	fault_log(k->store, f, &n);
+	if (run->told++ < TOLD_MAX)
+		answer_fault(run, f, &n, mended);
+}
+
+static bool go_on(struct checker *k, uint64_t octets)
+{
+	struct run *run = k->arg;
 	const struct pstn_call_ops *call = k->store->host->call;
-	char name[SEGMENT_NAME] = "";
+	uint64_t now = store_time();
 
-	if (++k->faults > FAULTS_MAX)
-		return;
-	if (segment)
-		segment_name(name, segment);
-	call->open_object(k->call, NULL);
-	call->integer(k->call, "account", (int64_t)account);
-	call->integer(k->call, "folder", folder);
-	call->integer(k->call, "uid", uid);
-	call->text(k->call, "segment", name);
-	call->integer(k->call, "offset", (int64_t)offset);
-	call->text(k->call, "what", what);
-	call->close(k->call);
-}
-
-/* ---- messages ---- */
-
-/* The next rows after *key, which moves on; 0: no more. */
-static unsigned next_rows(struct check *k, MDB_dbi dbi, unsigned char key[KEY_MESSAGE], bool *begun)
-{
-	struct index *ix = &k->store->index;
-	MDB_val key_val = {.mv_size = KEY_MESSAGE, .mv_data = key}, v;
-	MDB_cursor *c;
-	MDB_txn *txn;
-	unsigned n = 0;
-	int rc = index_read(ix, &txn);
-
-	if (rc != 0)
-		return 0;
-	if (mdb_cursor_open(txn, dbi, &c) != 0) {
-		index_read_end(ix, txn);
-		return 0;
+	(void)octets;
+	if (k->pass.phase == PASS_SEGMENTS)
+		call->progress(run->call, k->pass.octets, run->sums.octets, "octets of segments");
+	else
+		call->progress(run->call, k->pass.messages,
+			       run->sums.messages + run->sums.tombstones, "messages in the index");
+	if (run->name && now - run->saved >= SAVE_EVERY) {
+		run->saved = now;
+		(void)pass_save(k->store, run->name, &k->pass);
 	}
-	rc = mdb_cursor_get(c, &key_val, &v, MDB_SET_RANGE);
-	if (rc == 0 && *begun && memcmp(key_val.mv_data, key, KEY_MESSAGE) == 0)
-		rc = mdb_cursor_get(c, &key_val, &v, MDB_NEXT);
-	for (; rc == 0 && n < ROWS_AT_ONCE; rc = mdb_cursor_get(c, &key_val, &v, MDB_NEXT)) {
-		struct checked *row = &k->rows[n];
-
-		if (key_val.mv_size != KEY_MESSAGE)
-			continue;
-		memcpy(row->key, key_val.mv_data, KEY_MESSAGE);
-		if (message_row_get(&row->row, row->key, ix->tag, v.mv_data, v.mv_size))
-			n++;
-		else
-			fault(k, get64be(row->key), get32be(row->key + 8), get32be(row->key + 12),
-			      0, 0, "the index's row fails its checksum");
-	}
-	mdb_cursor_close(c);
-	index_read_end(ix, txn);
-	if (n)
-		memcpy(key, k->rows[n - 1].key, KEY_MESSAGE);
-	*begun = true;
-	return n;
+	return !call->cancelled(run->call);
 }
 
-static const char *judge(struct check *k, const struct checked *row, const struct file *file)
-{
-	struct scan scan;
-	struct stat info;
-	const struct record *r = &scan.record;
+/* ---- a run ---- */
 
-	if (fstat(file->fd, &info) != 0)
-		return "the segment cannot be read";
-	scan_begin(&scan, file->fd, (uint64_t)info.st_size, file->seed, row->row.offset, k->window);
-	if (row->row.offset >= scan.size || scan_next(&scan) != SCAN_RECORD)
-		return "there is no sound record where the index says";
-	if (r->type != RECORD_MESSAGE || r->account != get64be(row->key) ||
-	    r->folder != get32be(row->key + 8) || r->uid != get32be(row->key + 12) ||
-	    r->octets != row->row.octets || strcmp(r->uidl, row->row.uidl) != 0)
-		return "the record is another one than the index says";
-	return scan_verify(&scan) ? NULL : "the text fails its checksum";
+static bool wants(struct run *run, const char *name)
+{
+	return run->checker.store->host->call->arg(run->call, name) != NULL;
 }
 
-static void check_row(struct check *k, const struct checked *row)
+/* An interrupted one with the same wishes goes on. */
+static bool begin(struct run *run)
 {
-	int status;
-	const char *what;
-	struct file *file = files_get(k->store, row->row.segment, true, &status);
-
-	what = file ? judge(k, row, file) : "its segment is missing or unreadable";
-	if (file)
-		file_release(file);
-	k->messages++;
-	k->octets += row->row.octets;
-	if (what)
-		fault(k, get64be(row->key), get32be(row->key + 8), get32be(row->key + 12),
-		      row->row.segment, row->row.offset, what);
-}
-
-static void check_table(struct check *k, MDB_dbi dbi)
-{
-	unsigned char key[KEY_MESSAGE] = {0};
-	bool begun = false;
-	unsigned n;
-
-	while ((n = next_rows(k, dbi, key, &begun)) > 0) {
-		for (unsigned i = 0; i < n; i++)
-			check_row(k, &k->rows[i]);
-		k->store->host->call->progress(k->call, k->messages, k->total, "messages");
-		if (k->store->host->call->cancelled(k->call))
-			return;
-	}
-}
-
-/* ---- folders ---- */
-
-static void check_totals(struct check *k, MDB_txn *txn, uint64_t account, uint32_t folder,
-			 const struct folder_row *f)
-{
-	struct index *ix = &k->store->index;
-	unsigned char prefix[KEY_MESSAGE];
-	MDB_val key = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
-	uint64_t messages = 0, octets = 0;
-	uint32_t last = 0;
-	MDB_cursor *c;
-
-	if (mdb_cursor_open(txn, ix->messages, &c) != 0)
-		return;
-	key_message(prefix, account, folder, 0);
-	for (MDB_cursor_op op = MDB_SET_RANGE; mdb_cursor_get(c, &key, &v, op) == 0;
-	     op = MDB_NEXT) {
-		struct message_row row;
-
-		if (memcmp(key.mv_data, prefix, KEY_FOLDER) != 0)
-			break;
-		if (!message_row_get(&row, key.mv_data, ix->tag, v.mv_data, v.mv_size))
-			continue;
-		messages++;
-		octets += row.octets;
-		last = get32be((unsigned char *)key.mv_data + 12);
-	}
-	mdb_cursor_close(c);
-	if (messages != f->messages || octets != f->octets || last >= f->uidnext)
-		fault(k, account, folder, last, 0, 0,
-		      "the folder's totals are not those of its messages");
-}
-
-static void check_folders(struct check *k)
-{
-	struct index *ix = &k->store->index;
-	MDB_val key, v;
-	MDB_cursor *c;
+	struct checker *k = &run->checker;
+	struct store *st = k->store;
+	uint32_t options = (k->texts ? WANT_TEXTS : 0) | (run->repair.drop_damaged ? WANT_DROP : 0);
 	MDB_txn *txn;
 
-	if (index_read(ix, &txn) != 0)
-		return;
-	if (mdb_cursor_open(txn, ix->folders, &c) == 0) {
-		for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &key, &v, op) == 0;
-		     op = MDB_NEXT) {
-			struct folder_row row;
-
-			if (key.mv_size != KEY_FOLDER)
-				continue;
-			k->folders++;
-			if (folder_row_get(&row, key.mv_data, v.mv_data, v.mv_size)) {
-				k->total += row.messages + row.tombstones;
-				check_totals(k, txn, get64be(key.mv_data),
-					     get32be((unsigned char *)key.mv_data + 8), &row);
-			} else {
-				fault(k, get64be(key.mv_data), 0, 0, 0, 0,
-				      "the folder's row fails its checksum");
-			}
-		}
-		mdb_cursor_close(c);
+	if (index_read(&st->index, &txn) == 0) {
+		sums_make(st, txn, &run->sums);
+		index_read_end(&st->index, txn);
 	}
-	index_read_end(ix, txn);
+	if (run->name && !wants(run, "restart") && pass_load(st, run->name, &k->pass) &&
+	    k->pass.phase != PASS_DONE && k->pass.options == options)
+		return true;
+	k->pass = (struct pass){.options = options, .begun = store_time()};
+	return false;
 }
 
-/* ---- the command ---- */
+static void next_round(struct run *run)
+{
+	struct checker *k = &run->checker;
+	struct pass fresh = {.options = k->pass.options, .begun = k->pass.begun};
+
+	fresh.mended = k->pass.mended;
+	memcpy(fresh.first, k->pass.first, sizeof(fresh.first));
+	k->pass = fresh;
+	memset(&k->segment, 0, sizeof(k->segment));
+}
+
+/* A repair goes round until there is nothing more to mend. */
+static bool walk(struct run *run)
+{
+	struct checker *k = &run->checker;
+
+	for (unsigned round = 1;; round++) {
+		uint64_t before = run->repair.mended;
+
+		if (!checker_run(k))
+			return false;
+		k->pass.mended += run->repair.mended - before;
+		if (!run->repairing || run->repair.dry_run || run->repair.mended == before ||
+		    round == ROUNDS_MAX)
+			return true;
+		next_round(run);
+	}
+}
+
+static void summary(struct run *run, bool resumed, bool done)
+{
+	const struct checker *k = &run->checker;
+	const struct pstn_call_ops *call = k->store->host->call;
+	struct pstn_call *c = run->call;
+
+	call->integer(c, "accounts", (int64_t)k->pass.accounts);
+	call->integer(c, "folders", (int64_t)k->pass.folders);
+	call->integer(c, "messages", (int64_t)k->pass.messages);
+	call->integer(c, "octets", (int64_t)k->pass.octets);
+	call->integer(c, "faults", (int64_t)k->pass.faults);
+	if (run->repairing)
+		call->integer(c, "mended", (int64_t)run->repair.mended);
+	if (run->told > TOLD_MAX)
+		call->text(c, "note", "only the first 1000 faults are listed; the log has all");
+	if (resumed)
+		call->text(c, "resumed",
+			   "an interrupted run went on; what it had found before stands in the "
+			   "log as storage-fault");
+	call->boolean(c, "complete", done);
+}
+
+static void carry_out(struct run *run)
+{
+	struct checker *k = &run->checker;
+	const struct pstn_call_ops *call = k->store->host->call;
+	struct pstn_call *c = run->call;
+	bool resumed = begin(run), done;
+
+	call->open_object(c, NULL);
+	call->open_array(c, "damage");
+	done = walk(run);
+	checker_tell(k);
+	call->close(c);
+	if (done)
+		k->pass.ended = store_time();
+	if (run->name)
+		(void)pass_save(k->store, run->name, &k->pass);
+	summary(run, resumed, done);
+	call->close(c);
+	if (k->error)
+		call->fail(c, "The index cannot be read: %s.", index_error(k->error));
+}
+
+static void run_command(struct store *st, struct pstn_call *c, bool repairing)
+{
+	const struct pstn_call_ops *call = st->host->call;
+	struct pstn_account account = {.size = sizeof(account)};
+	struct run run = {.call = c, .repairing = repairing};
+	struct checker *k = &run.checker;
+
+	if (call->arg(c, "user") && !command_account(st, c, &account))
+		return;
+	if (checker_open(k, st) != 0) {
+		call->fail(c, "There is not enough memory to check the store.");
+		return;
+	}
+	k->only = account.id;
+	k->texts = call->arg(c, "quick") == NULL;
+	k->found = found;
+	k->go_on = go_on;
+	k->arg = &run;
+	run.name = k->only ? NULL : repairing ? PASS_REPAIR : PASS_CHECK;
+	run.repair = (struct repair){.checker = k,
+				     .dry_run = call->arg(c, "dry-run") != NULL,
+				     .drop_damaged = call->arg(c, "drop-damaged") != NULL};
+	if (run.repair.dry_run)
+		run.name = NULL;
+	carry_out(&run);
+	if (repairing)
+		repair_end(&run.repair);
+	checker_close(k);
+}
 
 void command_check(void *inst, struct pstn_call *c)
 {
-	struct store *st = inst;
-	const struct pstn_call_ops *call = st->host->call;
-	struct check k = {.store = st, .call = c};
+	run_command(inst, c, false);
+}
 
-	k.window = store_alloc(st, SCAN_WINDOW);
-	k.rows = store_alloc(st, ROWS_AT_ONCE * sizeof(*k.rows));
-	if (k.window && k.rows) {
-		call->open_object(c, NULL);
-		call->open_array(c, "damage");
-		check_folders(&k);
-		check_table(&k, st->index.messages);
-		check_table(&k, st->index.tombstones);
-		call->close(c);
-		call->integer(c, "folders", (int64_t)k.folders);
-		call->integer(c, "messages", (int64_t)k.messages);
-		call->integer(c, "octets", (int64_t)k.octets);
-		call->integer(c, "faults", (int64_t)k.faults);
-		call->close(c);
-	} else {
-		call->fail(c, "There is not enough memory to check the store.");
-	}
-	store_free(st, k.window);
-	store_free(st, k.rows);
+void command_repair(void *inst, struct pstn_call *c)
+{
+	run_command(inst, c, true);
 }

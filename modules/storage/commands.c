@@ -367,6 +367,28 @@ static void command_fetch(void *inst, struct pstn_call *c)
 
 static const struct pstn_arg no_args[] = {{0}};
 
+static const struct pstn_arg check_args[] = {
+    {"user", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "one account's mailbox only"},
+    {"quick", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "without reading texts"},
+    {"restart", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "do not go on with one that was interrupted"},
+    {0},
+};
+
+static const struct pstn_arg repair_args[] = {
+    {"user", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "one account's mailbox only"},
+    {"dry-run", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "only tell what would be done"},
+    {"drop-damaged", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL,
+     "remove messages that cannot be read any more"},
+    {"quick", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "without reading texts"},
+    {"restart", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "do not go on with one that was interrupted"},
+    {0},
+};
+
+static const struct pstn_arg scrub_args[] = {
+    {"status", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "only tell how the last one went"},
+    {0},
+};
+
 static const struct pstn_arg show_args[] = {
     {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
     {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
@@ -489,8 +511,12 @@ static const struct pstn_command rows[] = {
     {"mailbox quota", "What accounts and domains hold of what they may", quota_args, 0, 0,
      command_quota},
     {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
-    {"storage check", "Compare index and segments, verify every checksum; changes nothing", no_args,
-     0, 0, command_check},
+    {"storage check", "Compare index and segments, verify every checksum; changes nothing",
+     check_args, 0, 0, command_check},
+    {"storage repair", "Make the index right from the segments where a check finds it wrong",
+     repair_args, PSTN_CHANGES, 0, command_repair},
+    {"storage scrub", "Verify everything that is stored in the background, now", scrub_args, 0, 0,
+     command_scrub},
     {"storage compact", "Give back the disk space of mail deleted longer ago than the retention",
      compact_args, PSTN_CHANGES, 0, command_compact},
     {"storage rebuild-index", "Make the index anew from the segments at the next start", no_args,

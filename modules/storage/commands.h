@@ -32,6 +32,7 @@ void command_import(void *inst, struct pstn_call *);
 void command_export(void *inst, struct pstn_call *);
 void command_uidl_diff(void *inst, struct pstn_call *);
 void command_check(void *inst, struct pstn_call *);
+void command_repair(void *inst, struct pstn_call *);
 void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);
 void command_compact(void *inst, struct pstn_call *);

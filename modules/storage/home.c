@@ -175,6 +175,11 @@ bool home_shared_by_others(struct store *st)
 	return locked_by_another(st, HOME_STORE_BYTE);
 }
 
+bool home_scrub_lock(struct store *st, bool take)
+{
+	return home_lock_byte(st, take ? F_WRLCK : F_UNLCK, HOME_SCRUB_BYTE);
+}
+
 /* ---- identity ---- */
 
 static void uuid_text(const unsigned char uuid[16], char out[UUID_TEXT + 1])

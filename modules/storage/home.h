@@ -33,10 +33,13 @@ int home_ask_rebuild(struct store *);     /* at the next start; 0 or errno */
 void home_forget_readers(struct store *); /* LMDB's lock file: of processes that are gone */
 uint32_t home_last_segment(struct store *);
 bool home_shared_by_others(struct store *);
+/* One process at a time scrubs; given back by false, and when the process ends. */
+bool home_scrub_lock(struct store *, bool take);
 
 /* Octets of the lock file that are locked: by everybody, by whoever maintains, by each process. */
 #define HOME_STORE_BYTE       0
 #define HOME_MAINTENANCE_BYTE 1
+#define HOME_SCRUB_BYTE       2
 #define HOME_PROCESS_BYTE     4096 /* and the process's id */
 bool home_lock_byte(struct store *, short type, int64_t start);
 bool home_process_lives(struct store *, uint32_t pid); /* another process, with this store open */

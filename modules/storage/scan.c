@@ -9,6 +9,8 @@
 #include "checksum.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 void scan_begin(struct scan *s, int fd, uint64_t size, uint64_t seed, uint64_t from,
@@ -17,13 +19,32 @@ void scan_begin(struct scan *s, int fd, uint64_t size, uint64_t seed, uint64_t f
 	*s = (struct scan){.fd = fd, .size = size, .seed = seed, .next = from, .window = window};
 }
 
+/* What is in memory already is somebody's, and stays; what is not was read for us alone. */
+static ssize_t read_at(struct scan *s, void *to, size_t n, off_t at)
+{
+	struct iovec v = {to, n};
+	ssize_t got;
+
+	if (!s->leave_no_pages)
+		return pread(s->fd, to, n, at);
+	got = preadv2(s->fd, &v, 1, at, RWF_NOWAIT);
+	if (got == (ssize_t)n)
+		return got;
+	got = pread(s->fd, to, n, at);
+	if (got > 0)
+		(void)posix_fadvise(s->fd, at, got, POSIX_FADV_DONTNEED);
+	return got;
+}
+
 static bool fill(struct scan *s, uint64_t at)
 {
 	s->window_at = at;
 	s->window_length = 0;
+	if (s->stopped)
+		return false;
 	while (s->window_length < SCAN_WINDOW) {
-		ssize_t n = pread(s->fd, s->window + s->window_length,
-				  SCAN_WINDOW - s->window_length, (off_t)(at + s->window_length));
+		ssize_t n = read_at(s, s->window + s->window_length, SCAN_WINDOW - s->window_length,
+				    (off_t)(at + s->window_length));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -33,8 +54,10 @@ static bool fill(struct scan *s, uint64_t at)
 			break;
 		s->window_length += (size_t)n;
 	}
-	if (s->read)
-		s->read(s->arg, s->window_length);
+	if (s->read && !s->read(s->arg, s->window_length)) {
+		s->stopped = true;
+		s->window_length = 0;
+	}
 	if (at + s->window_length > s->size)
 		s->window_length = s->size > at ? (size_t)(s->size - at) : 0;
 	return s->window_length > 0;

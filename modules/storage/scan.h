@@ -28,10 +28,12 @@ struct scan {
 	unsigned char *window; /* SCAN_WINDOW octets, the caller's */
 	uint64_t window_at;
 	size_t window_length;
-	bool failed; /* the file could not be read; errno told why */
-	/* Told of each window that is read, if set after scan_begin(). */
-	void (*read)(void *arg, size_t octets);
+	bool failed;  /* the file could not be read; errno told why */
+	bool stopped; /* read() said so: what was returned since says nothing of the file */
+	/* To be set after scan_begin(): told of each window that is read; false: stop. */
+	bool (*read)(void *arg, size_t octets);
 	void *arg;
+	bool leave_no_pages; /* the page cache is left as it was found */
 };
 
 void scan_begin(struct scan *, int fd, uint64_t size, uint64_t seed, uint64_t from,

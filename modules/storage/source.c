@@ -104,7 +104,7 @@ static int source_open(struct recovery *r, struct source *s)
 }
 
 /* Also in the midst of a large message: whoever waits for the start has to see that it goes on. */
-static void tell_progress(void *arg, size_t octets)
+static bool tell_progress(void *arg, size_t octets)
 {
 	struct recovery *r = arg;
 	struct store *st = r->store;
@@ -116,6 +116,7 @@ static void tell_progress(void *arg, size_t octets)
 			   r->rebuilding ? "making the index anew, MiB of segments"
 					 : "recovering, MiB of segments",
 			   done >> 20, r->total >> 20);
+	return true;
 }
 
 static int source_scan(struct recovery *r, struct source *s)

@@ -57,6 +57,11 @@ static const struct pstn_option options[] = {
     PSTN_OPT_INT(struct store_options, compaction_threshold, .def = "25", .min = "1", .max = "100",
 		 .help = "A segment is rewritten when so many per cent of it would be given back. "
 			 "Less saves disk space, more saves writing."),
+    PSTN_OPT_DURATION(struct store_options, scrub_interval, .def = "7d", .min = "0", .max = "365d",
+		      .help = "How often everything that is stored is read and verified in the "
+			      "background; 0: never. `storage scrub` does it at once."),
+    PSTN_OPT_BYTES(struct store_options, scrub_rate, .def = "8MiB", .min = "4KiB", .max = "64GiB",
+		   .help = "Octets that the background verification reads in a second."),
     {0},
 };
 
@@ -84,6 +89,12 @@ static const struct pstn_metric metrics[] = {
     [METRIC_RECLAIMED_OCTETS] = {"octets_reclaimed_total", PSTN_COUNTER,
 				 "Disk space given back by that."},
     [METRIC_MOVED_OCTETS] = {"octets_moved_total", PSTN_COUNTER, "Octets written again for that."},
+    [METRIC_SCRUB_OCTETS] = {"scrub_octets_total", PSTN_COUNTER,
+			     "Octets read by the background verification."},
+    [METRIC_SCRUB_FAULTS] = {"scrub_faults_total", PSTN_COUNTER,
+			     "Faults found by the background verification."},
+    [METRIC_SCRUB_BAD] = {"scrub_faults", PSTN_GAUGE,
+			  "Faults that the last complete background verification found."},
     {0},
 };
 
@@ -118,6 +129,7 @@ static void drain(void *inst)
 {
 	store_checkpoint_soon(inst);
 	compaction_drain(inst);
+	scrub_stop(inst);
 }
 
 static void stop(void *inst)

@@ -419,6 +419,7 @@ struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
 	st->timer = host->after(self, NULL, options->checkpoint_interval, tick, st);
 	compaction_start(st);
 	store_prime_soon(st);
+	scrub_open(st);
 	return st;
 }
 
@@ -428,6 +429,7 @@ void store_close(struct store *st)
 	if (st->timer)
 		st->host->cancel(&st->timer);
 	compaction_stop(st);
+	scrub_close(st);
 	if (st->index.env && st->checkpoint.fd >= 0) {
 		commit_flush(st);
 		checkpoint_work(st);

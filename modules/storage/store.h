@@ -25,6 +25,7 @@
 #include "compact.h"
 #include "fetch.h"
 #include "files.h"
+#include "scrub.h"
 #include "segment.h"
 #include "snapshots.h"
 
@@ -51,6 +52,7 @@ struct store_options {
 	uint64_t retention, compaction_interval; /* ms */
 	uint64_t compaction_rate;                /* octets a second; 0: no limit */
 	int64_t compaction_threshold;            /* per cent of a segment */
+	uint64_t scrub_interval, scrub_rate;     /* ms; octets a second */
 };
 
 enum store_metric {
@@ -68,7 +70,10 @@ enum store_metric {
 	METRIC_REFUSED_QUOTA,
 	METRIC_COMPACTED,
 	METRIC_RECLAIMED_OCTETS,
-	METRIC_MOVED_OCTETS
+	METRIC_MOVED_OCTETS,
+	METRIC_SCRUB_OCTETS,
+	METRIC_SCRUB_FAULTS,
+	METRIC_SCRUB_BAD
 };
 
 /* One page of the lock file, shared by all processes that have the store open. */
@@ -107,6 +112,7 @@ struct store {
 	_Atomic uint32_t next_segment;
 	struct pstn_op *timer;
 	struct compaction compaction;
+	struct scrub scrub;
 	_Atomic bool checkpoint_queued, priming;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;

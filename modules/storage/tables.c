@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "home.h"
 #include "store.h"
+#include "sums.h"
 #include "view.h"
 
 #include <stdio.h>
@@ -264,57 +265,6 @@ void command_show(void *inst, struct pstn_call *c)
 
 /* ---- storage status ---- */
 
-struct sums {
-	uint64_t segments, octets, live, dead, other;
-	uint64_t folders, messages, message_octets, tombstones, tombstone_octets;
-};
-
-static void sum_segments(struct listing *l, struct sums *s)
-{
-	MDB_cursor *c;
-	MDB_val k, v;
-
-	if (mdb_cursor_open(l->txn, l->store->index.segments, &c) != 0)
-		return;
-	for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &k, &v, op) == 0; op = MDB_NEXT) {
-		struct segment_row row;
-
-		if (k.mv_size != 4 ||
-		    !segment_row_get(&row, get32be(k.mv_data), v.mv_data, v.mv_size))
-			continue;
-		if (row.flags & SEGMENT_GONE)
-			continue;
-		s->segments++;
-		s->octets += row.end;
-		s->live += row.live;
-		s->dead += row.dead;
-		s->other += row.other;
-	}
-	mdb_cursor_close(c);
-}
-
-static void sum_folders(struct listing *l, struct sums *s)
-{
-	MDB_cursor *c;
-	MDB_val k, v;
-
-	if (mdb_cursor_open(l->txn, l->store->index.folders, &c) != 0)
-		return;
-	for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &k, &v, op) == 0; op = MDB_NEXT) {
-		struct folder_row row;
-
-		if (k.mv_size != KEY_FOLDER ||
-		    !folder_row_get(&row, k.mv_data, v.mv_data, v.mv_size))
-			continue;
-		s->folders++;
-		s->messages += row.messages;
-		s->message_octets += row.octets;
-		s->tombstones += row.tombstones;
-		s->tombstone_octets += row.tombstone_octets;
-	}
-	mdb_cursor_close(c);
-}
-
 static void answer_status(struct listing *l, const struct sums *s)
 {
 	struct store *st = l->store;
@@ -345,6 +295,7 @@ static void answer_status(struct listing *l, const struct sums *s)
 	call->integer(c, "disk_octets_free", (int64_t)(fs.f_bavail * fs.f_frsize));
 	call->integer(c, "records_recovered_at_start", (int64_t)st->recovered_records);
 	call->boolean(c, "index_rebuilt_at_start", st->rebuilt);
+	scrub_answer(st, c);
 	call->close(c);
 }
 
@@ -358,8 +309,7 @@ void command_status(void *inst, struct pstn_call *c)
 		l.store->host->call->fail(c, "The index cannot be read: %s.", index_error(rc));
 		return;
 	}
-	sum_segments(&l, &sums);
-	sum_folders(&l, &sums);
+	sums_make(l.store, l.txn, &sums);
 	index_read_end(&l.store->index, l.txn);
 	answer_status(&l, &sums);
 }

@@ -81,7 +81,8 @@ void rig_begin(struct rig *r)
 					    .checkpoint_interval = 5000,
 					    .retention = (uint64_t)7 * 24 * 60 * 60 * 1000,
 					    .compaction_interval = 3600000,
-					    .compaction_threshold = 25};
+					    .compaction_threshold = 25,
+					    .scrub_rate = 8 << 20};
 	snprintf(r->path, sizeof(r->path), "%s/storage",
 		 fake_host()->directory(r->self, PSTN_DIR_STATE));
 }
