@@ -62,11 +62,11 @@ struct pstn_directory {
 	 * For backups; may block as lookup does. save: a consistent copy of all that the directory
 	 * knows (verifiers, not passwords), written to fd, an empty file. load: domains and accounts
 	 * of such a copy that are not there yet are added, with their ids; what is there stays as it
-	 * is. An id that another account has by now, and accounts that cannot be read, are counted in
-	 * *refused. PSTN_OK, PSTN_E_DAMAGED (not such a copy), PSTN_E_FULL, PSTN_E_TEMPORARY.
+	 * is. With a name (canonical) only that account and its domain. *added counts accounts,
+	 * *refused those that cannot be read or whose id another account has by now. PSTN_OK, PSTN_E_DAMAGED (not such a copy), PSTN_E_FULL, PSTN_E_TEMPORARY.
 	 */
 	int (*save)(void *inst, int fd);
-	int (*load)(void *inst, int fd, uint64_t *added, uint64_t *refused);
+	int (*load)(void *inst, int fd, const char *name, uint64_t *added, uint64_t *refused);
 };
 
 #endif

@@ -280,9 +280,32 @@ static int each(void *inst, bool (*callback)(void *arg, const struct pstn_accoun
 	return status == PSTN_OK ? status : PSTN_E_TEMPORARY;
 }
 
+static int backup_status(int status)
+{
+	return status == PSTN_OK || status == PSTN_E_DAMAGED || status == PSTN_E_FULL
+		   ? status
+		   : PSTN_E_TEMPORARY;
+}
+
+static int save(void *inst, int fd)
+{
+	struct accounts *a = inst;
+
+	return backup_status(store_save(a->store, fd));
+}
+
+static int load(void *inst, int fd, const char *name, uint64_t *added, uint64_t *refused)
+{
+	struct accounts *a = inst;
+
+	return backup_status(store_load(a->store, fd, name, added, refused));
+}
+
 const struct pstn_directory accounts_directory = {
     .size = sizeof(accounts_directory),
     .verify = verify,
     .lookup = lookup,
     .each = each,
+    .save = save,
+    .load = load,
 };

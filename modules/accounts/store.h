@@ -44,6 +44,11 @@ int store_domain_change(struct store *, const char *name, void (*edit)(void *arg
 int store_domain_each(struct store *, bool (*each)(void *, const char *name, const struct domain *),
 		      void *);
 
+/* store_copy.c: a copy of one state, for backups, and what is missing of it; see postern/directory.h.
+ * added: accounts. refused: accounts and domains. */
+int store_save(struct store *, int fd);
+int store_load(struct store *, int fd, const char *name, uint64_t *added, uint64_t *refused);
+
 /* Read up to `rows` rows: 0, or -1 and a sentence about the first that is damaged. */
 int store_check(struct store *, uint64_t rows, char *err, size_t errlen);
 
