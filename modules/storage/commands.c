@@ -3,6 +3,7 @@
  */
 #include "commands.h"
 
+#include "backup.h"
 #include "delivery.h"
 #include "fetch.h"
 #include "intake.h"
@@ -490,6 +491,46 @@ static const struct pstn_arg compact_args[] = {
     {0},
 };
 
+#define BACKUP_ARG                                                                 \
+	{                                                                          \
+		BACKUP_DIRECTORY, PSTN_ARG_DIRECTORY, 0, "where the snapshots are" \
+	}
+#define BACKUP_ARG_CHANGED                                                                       \
+	{                                                                                        \
+		BACKUP_DIRECTORY, PSTN_ARG_DIRECTORY, PSTN_ARG_WRITES, "where the snapshots are" \
+	}
+
+static const struct pstn_arg backup_create_args[] = {
+    BACKUP_ARG_CHANGED,
+    {"rate", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "octets a second at most: 500K, 20M"},
+    {0},
+};
+
+static const struct pstn_arg backup_list_args[] = {BACKUP_ARG, {0}};
+
+static const struct pstn_arg backup_verify_args[] = {
+    BACKUP_ARG,
+    {"snapshot", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this one alone; all by default"},
+    {0},
+};
+
+static const struct pstn_arg backup_restore_args[] = {
+    BACKUP_ARG,
+    {"snapshot", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "which one; the latest by default"},
+    {"user", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this account's mail alone"},
+    {"message", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "the message with this unique id (UIDL) alone"},
+    {"into", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "another account that gets it"},
+    {"dry-run", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "tell what would come back; change nothing"},
+    {0},
+};
+
+static const struct pstn_arg backup_prune_args[] = {
+    BACKUP_ARG_CHANGED,
+    {"keep", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "how many snapshots stay"},
+    {"older-than", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "30d, 2026-11-24: those made before go"},
+    {0},
+};
+
 static const struct pstn_command rows[] = {
     {"mailbox list", "Mailboxes with their folders and sizes", no_args, 0, 0, command_list},
     {"mailbox show", "The folders and messages of one mailbox", show_args, 0, 0, command_show},
@@ -521,6 +562,15 @@ static const struct pstn_command rows[] = {
      compact_args, PSTN_CHANGES, 0, command_compact},
     {"storage rebuild-index", "Make the index anew from the segments at the next start", no_args,
      PSTN_CHANGES, 0, command_rebuild},
+    {"backup create", "Make a snapshot of all mail and accounts; copies only what is new",
+     backup_create_args, PSTN_CHANGES, 0, command_backup_create},
+    {"backup list", "The snapshots in a directory", backup_list_args, 0, 0, command_backup_list},
+    {"backup verify", "Verify every checksum of the snapshots; changes nothing", backup_verify_args,
+     0, 0, command_backup_verify},
+    {"backup restore", "Bring back what is missing: all, a mailbox or a message; can be repeated",
+     backup_restore_args, PSTN_CHANGES, 0, command_backup_restore},
+    {"backup prune", "Remove old snapshots and what only they need", backup_prune_args,
+     PSTN_CHANGES, 0, command_backup_prune},
     {0},
 };
 
