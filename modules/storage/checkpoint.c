@@ -6,6 +6,7 @@
 #include "bytes.h"
 #include "checksum.h"
 #include "index.h"
+#include "store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,21 +57,19 @@ static bool slot_read(int fd, unsigned i, struct checkpoint_state *c)
 	return c->found;
 }
 
-/* The newest of both; *slot is where it is. */
-static void newest(int fd, struct checkpoint_state *c, unsigned *slot)
+/* The newest of both. */
+static void newest(int fd, struct checkpoint_state *c)
 {
-	struct checkpoint_state other = {.found = false};
+	struct checkpoint_state other = {.slot = 1};
 
 	memset(c, 0, sizeof(*c));
-	*slot = 0;
 	slot_read(fd, 0, c);
-	if (!slot_read(fd, 1, &other) || (c->found && c->number > other.number))
-		return;
-	*c = other;
-	*slot = 1;
+	if (slot_read(fd, 1, &other) && (!c->found || c->number <= other.number))
+		*c = other;
 }
 
-static int slot_write(int fd, unsigned i, const struct checkpoint_state *c)
+/* *unsure: it may look written and not be on disk. */
+static int slot_write(int fd, unsigned i, const struct checkpoint_state *c, bool *unsure)
 {
 	unsigned char slot[SLOT_USED];
 	ssize_t n;
@@ -79,7 +78,8 @@ static int slot_write(int fd, unsigned i, const struct checkpoint_state *c)
 	n = pwrite(fd, slot, sizeof(slot), (off_t)i * SLOT_SIZE);
 	if (n != (ssize_t)sizeof(slot))
 		return n < 0 ? errno : ENOSPC;
-	return fdatasync(fd) == 0 ? 0 : errno;
+	*unsure = fdatasync(fd) != 0;
+	return *unsure ? errno : 0;
 }
 
 /* ---- restoring ---- */
@@ -99,20 +99,35 @@ static int open_in(const char *index_path, const char *name, int flags)
 void checkpoint_read(const char *index_path, struct checkpoint_state *c)
 {
 	int fd = open_in(index_path, "checkpoint", O_RDONLY);
-	unsigned slot;
 
 	memset(c, 0, sizeof(*c));
 	if (fd < 0)
 		return;
-	newest(fd, c, &slot);
+	newest(fd, c);
 	close(fd);
+}
+
+/* It was read, which does not mean that it is on disk: a sync of it may have failed. The other slot
+ * is written next, and must not be the only one until then. */
+static int keep_slot(const char *index_path, const struct checkpoint_state *c)
+{
+	int fd = open_in(index_path, "checkpoint", O_RDWR), rc;
+	bool unsure;
+
+	if (fd < 0)
+		return errno;
+	rc = slot_write(fd, c->slot, c, &unsure);
+	close(fd);
+	return rc;
 }
 
 int checkpoint_restore(const char *index_path, const struct checkpoint_state *c)
 {
-	int fd = open_in(index_path, "data.mdb", O_RDWR);
-	int rc = 0;
+	int fd, rc = keep_slot(index_path, c);
 
+	if (rc != 0)
+		return rc;
+	fd = open_in(index_path, "data.mdb", O_RDWR);
 	if (fd < 0)
 		return errno;
 	/* Both meta pages: LMDB takes the one with the higher transaction id. */
@@ -186,24 +201,24 @@ static int pin_and_copy(struct checkpoint *c, MDB_env *env, MDB_txn **pin,
 	return rc != 0 ? rc : EAGAIN;
 }
 
-static int write_newer(struct checkpoint *c, struct checkpoint_state *state)
+static int write_newer(struct checkpoint *c, struct checkpoint_state *state, bool *unsure)
 {
 	struct checkpoint_state last;
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	unsigned slot;
 	int rc = 0;
 
 	if (fcntl(c->fd, F_OFD_SETLKW, &lock) != 0)
 		return errno;
 	/* A process that was killed may have written a slot and not synced it: before it counts, or
 	 * the other one goes, it has to be on disk. */
-	if (fdatasync(c->fd) != 0)
+	*unsure = fdatasync(c->fd) != 0;
+	if (*unsure)
 		rc = errno;
-	newest(c->fd, &last, &slot);
+	newest(c->fd, &last);
 	state->number = last.found ? last.number + 1 : 1;
 	/* Another process may have been here meanwhile with a later state. */
 	if (rc == 0 && (!last.found || last.txn < state->txn))
-		rc = slot_write(c->fd, last.found ? slot ^ 1 : 0, state);
+		rc = slot_write(c->fd, last.found ? last.slot ^ 1 : 0, state, unsure);
 	lock.l_type = F_UNLCK;
 	fcntl(c->fd, F_OFD_SETLK, &lock);
 	return rc;
@@ -213,7 +228,9 @@ static int take(struct checkpoint *c, struct index *ix)
 {
 	struct checkpoint_state state = {.found = true};
 	MDB_txn *pin;
-	int rc = pin_and_copy(c, ix->env, &pin, &state);
+	bool unsure = false;
+	int rc = atomic_load(&ix->store->shared->unsynced) ? EIO
+							   : pin_and_copy(c, ix->env, &pin, &state);
 
 	if (rc != 0)
 		return rc;
@@ -221,7 +238,10 @@ static int take(struct checkpoint *c, struct index *ix)
 		mdb_txn_abort(pin);
 		return 0;
 	}
-	rc = fdatasync(c->data) == 0 ? write_newer(c, &state) : errno;
+	unsure = fdatasync(c->data) != 0;
+	rc = unsure ? errno : write_newer(c, &state, &unsure);
+	if (unsure)
+		atomic_store(&ix->store->shared->unsynced, 1);
 	if (rc != 0) {
 		mdb_txn_abort(pin);
 		return rc;

@@ -30,6 +30,7 @@ struct checkpoint {
 
 struct checkpoint_state { /* the newest sound slot of the file */
 	bool found;
+	unsigned slot;   /* where it is */
 	uint64_t number; /* counts checkpoints */
 	uint64_t txn;    /* LMDB's transaction id */
 	uint32_t page_size;
@@ -38,11 +39,16 @@ struct checkpoint_state { /* the newest sound slot of the file */
 
 /* Reads the file in `index_path`; found is false if there is none that can be used. */
 void checkpoint_read(const char *index_path, struct checkpoint_state *);
-/* Makes data.mdb show that state. 0 or errno. Nobody may have the index open. */
+/* Makes data.mdb show that state, and makes sure that the file has it. 0 or errno. Nobody may have
+ * the index open. */
 int checkpoint_restore(const char *index_path, const struct checkpoint_state *);
 
 int checkpoint_open(struct checkpoint *, const char *index_path);
-/* Brings the present state to disk. 0, errno or MDB_*. Any thread. */
+/*
+ * Brings the present state to disk. 0, errno or MDB_*. Any thread. After a sync that failed the
+ * kernel takes the pages for clean, and the next sync would say that all is well: it says
+ * shared->unsynced then, takes no other checkpoint, and the store has to be opened anew.
+ */
 int checkpoint_take(struct checkpoint *, struct index *);
 void checkpoint_close(struct checkpoint *);
 

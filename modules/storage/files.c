@@ -97,8 +97,11 @@ static int read_seed(const struct store *st, struct file *file)
 {
 	unsigned char bytes[SEGMENT_HEAD];
 	struct segment_head head;
+	ssize_t n = pread(file->fd, bytes, sizeof(bytes), 0);
 
-	if (pread(file->fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) ||
+	if (n < 0)
+		return PSTN_E_TEMPORARY;
+	if (n != (ssize_t)sizeof(bytes) ||
 	    segment_head_decode(&head, bytes, sizeof(bytes)) != RECORD_OK || head.id != file->id ||
 	    memcmp(head.store, st->uuid, sizeof(head.store)) != 0)
 		return PSTN_E_DAMAGED;

@@ -84,6 +84,20 @@ static int write_records(struct group *g)
 	return rc;
 }
 
+static void tell_broken(struct store *st, int rc, const char *hint)
+{
+	facts_broken(st);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
+				 PSTN_S("path", st->path), PSTN_S("error", index_error(rc)),
+				 PSTN_U("segment", st->log.id), PSTN_S("hint", hint)));
+}
+
+static void give_up(struct store *st, int rc, const char *hint)
+{
+	st->commit.broken = true;
+	tell_broken(st, rc, hint);
+}
+
 /* Back to before the group. If even that fails, records that nobody was told of could come back
  * with uids given twice: then nothing more is written until the store is opened anew. */
 static void take_back(struct group *g)
@@ -102,16 +116,11 @@ static void take_back(struct group *g)
 		if (rc == 0)
 			rc = segment_sync(g->large);
 	}
-	if (rc == 0)
-		return;
-	st->commit.broken = true;
-	facts_broken(st);
-	st->host->log(
-	    PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
-		       PSTN_S("error", index_error(rc)), PSTN_U("segment", st->log.id),
-		       PSTN_S("hint", "A write failed and could not be taken back. Nothing "
-				      "is accepted until the disk works and the server "
-				      "is restarted; reading goes on.")));
+	if (rc != 0)
+		give_up(st, rc,
+			"A write failed and could not be taken back. Nothing is accepted "
+			"until the disk works and the server is restarted; reading goes "
+			"on.");
 }
 
 static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, uint64_t end,
@@ -337,11 +346,47 @@ static bool free_pages(struct store *st, int rc, int tries)
 	return checkpoint_take(&st->checkpoint, &st->index) == 0;
 }
 
+/* What is in memory of the index may be dropped and read again from a disk that has older pages:
+ * uids would be given twice. */
+void group_tell_unsynced(struct store *st, int rc)
+{
+	tell_broken(st, rc,
+		    "A sync failed, and nobody knows what of the index is on disk. Nothing "
+		    "is accepted until the disk works and the server is stopped and "
+		    "started; no mail is lost.");
+}
+
+static void judge_index(struct store *st, int rc)
+{
+	if (st->commit.broken)
+		return;
+	if (rc == MDB_PANIC) {
+		give_up(st, rc,
+			"The index could not be written. Nothing is accepted or read until "
+			"the disk works and the server is restarted.");
+	} else if (atomic_load(&st->shared->unsynced)) {
+		st->commit.broken = true;
+		group_tell_unsynced(st, EIO);
+	}
+}
+
+/* LMDB gives up by itself when it could not write which state is the last one. */
+static int probe_index(struct store *st)
+{
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc == 0)
+		index_read_end(&st->index, txn);
+	return rc;
+}
+
 static int run(struct group *g)
 {
 	struct store *st = g->store;
 	int rc = EIO;
 
+	judge_index(st, 0);
 	for (int tries = 0; tries < GROUP_TRIES && !st->commit.broken; tries++) {
 		rc = try_group(g);
 		if (rc == MDB_MAP_FULL) {
@@ -352,9 +397,11 @@ static int run(struct group *g)
 		if (rc == 0)
 			break;
 		tell_failure(st, rc);
+		judge_index(st, probe_index(st));
 		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
 			break;
 	}
+	judge_index(st, 0);
 	return rc;
 }
 

@@ -36,10 +36,9 @@ int index_status(int rc)
 		return PSTN_E_INVALID;
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
 	case MDB_INVALID:
 		return PSTN_E_DAMAGED;
-	default:
+	default: /* also MDB_PANIC: a write failed, and LMDB wants to be opened anew */
 		return PSTN_E_TEMPORARY;
 	}
 }

@@ -77,12 +77,17 @@ static int source_open(struct recovery *r, struct source *s)
 	struct stat info;
 	char name[SEGMENT_NAME];
 	enum record_verdict verdict = RECORD_BAD;
+	ssize_t n;
 
 	segment_name(name, s->id);
 	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (s->fd < 0 || fstat(s->fd, &info) != 0)
 		return recovery_fail(r, s->id, strerror(errno));
-	if (pread(s->fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes))
+	n = pread(s->fd, bytes, sizeof(bytes), 0);
+	/* Mail may be there: going on would give its uids to other mail. */
+	if (n < 0)
+		return recovery_fail(r, s->id, strerror(errno));
+	if (n == (ssize_t)sizeof(bytes))
 		verdict = segment_head_decode(&head, bytes, sizeof(bytes));
 	if (verdict == RECORD_UNKNOWN)
 		return recovery_fail(r, s->id,
@@ -196,6 +201,7 @@ static bool was_committed(struct source *s)
 	/* Both share the window. */
 	s->scan.window_at = ahead.window_at;
 	s->scan.window_length = ahead.window_length;
+	s->scan.failed |= ahead.failed;
 	return result == SCAN_RECORD && ahead.record.sequence > s->scan.record.sequence;
 }
 

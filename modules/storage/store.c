@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "bytes.h"
 #include "facts.h"
+#include "group.h"
 #include "home.h"
 #include "log.h"
 #include "missing.h"
@@ -71,12 +72,16 @@ int store_checkpoint_now(struct store *st)
 
 	atomic_store(&st->commit.since_checkpoint, 0);
 	/* The index must not know more than the segments hold. */
-	if (st->options.durability != DURABILITY_FULL && syncfs(st->segment_dir) != 0)
+	if (st->options.durability != DURABILITY_FULL && syncfs(st->segment_dir) != 0) {
 		rc = errno;
+		atomic_store(&st->shared->unsynced, 1);
+	}
 	if (rc == 0)
 		rc = checkpoint_take(&st->checkpoint, &st->index);
 	if (rc == 0)
 		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
+	else if (atomic_load(&st->shared->unsynced))
+		group_tell_unsynced(st, rc);
 	else
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "checkpoint-failed",
 					 PSTN_S("path", st->path),

@@ -81,6 +81,7 @@ struct shared {
 	_Atomic uint64_t inflight;       /* the segment that a group is being written to; 0: none */
 	_Atomic uint64_t inflight_end;   /* where that one ends if the group is committed */
 	_Atomic uint64_t inflight_large; /* the segment of a large message in the group */
+	_Atomic uint64_t unsynced;       /* a sync of the index failed: nobody writes any more */
 	struct shared_process processes[SHARED_PROCESSES];
 };
 
