@@ -119,11 +119,15 @@ static uint32_t object_of(const struct stat *info)
 static uint32_t new_object(const struct stat *info)
 {
 	uint32_t number = memory->objects + 1;
+	uint64_t room = (uint64_t)info->st_blocks * 512;
 
 	if (number == OBJECTS_MAX)
 		die("too many files");
-	memory->object[number] = (struct object){
-	    .device = info->st_dev, .inode = info->st_ino, .allocated = (uint64_t)info->st_size};
+	/* Space that was set aside beyond the end counts. */
+	if (room < (uint64_t)info->st_size)
+		room = (uint64_t)info->st_size;
+	memory->object[number] =
+	    (struct object){.device = info->st_dev, .inode = info->st_ino, .allocated = room};
 	memory->directories[number] = S_ISDIR(info->st_mode);
 	memory->objects = number;
 	return number;
@@ -206,6 +210,8 @@ void disk_mark(uint32_t mark, uint32_t value)
 {
 	struct disk_op op = {.kind = DISK_MARK, .mark = mark, .value = value};
 
+	if (!disk_watches())
+		return;
 	disk_enter();
 	disk_note(&op);
 	disk_leave();

@@ -128,7 +128,7 @@ ssize_t pwritev64(int fd, const struct iovec *v, int count, off64_t at)
 
 /* ---- reading, which only fails ---- */
 
-static ssize_t do_read(int fd, void *bytes, size_t n, off_t at)
+static bool may_read(int fd)
 {
 	int error = 0;
 
@@ -138,29 +138,47 @@ static ssize_t do_read(int fd, void *bytes, size_t n, off_t at)
 		disk_enter();
 		object = disk_object(fd);
 		if (object)
-			error = disk_verdict(CALL_READ, object, 0, &n);
+			error = disk_verdict(CALL_READ, object, 0, NULL);
 		disk_leave();
 	}
-	if (error > 0) {
+	if (error > 0)
 		errno = error;
-		return -1;
-	}
-	return at < 0 ? syscall(SYS_read, fd, bytes, n) : syscall(SYS_pread64, fd, bytes, n, at);
+	return error <= 0;
 }
 
 ssize_t read(int fd, void *bytes, size_t n)
 {
-	return do_read(fd, bytes, n, -1);
+	return may_read(fd) ? syscall(SYS_read, fd, bytes, n) : -1;
 }
 
 ssize_t pread(int fd, void *bytes, size_t n, off_t at)
 {
-	return do_read(fd, bytes, n, at);
+	return may_read(fd) ? syscall(SYS_pread64, fd, bytes, n, at) : -1;
 }
 
 ssize_t pread64(int fd, void *bytes, size_t n, off64_t at)
 {
-	return do_read(fd, bytes, n, at);
+	return may_read(fd) ? syscall(SYS_pread64, fd, bytes, n, at) : -1;
+}
+
+ssize_t preadv(int fd, const struct iovec *v, int count, off_t at)
+{
+	return may_read(fd) ? syscall(SYS_preadv, fd, v, count, at, 0) : -1;
+}
+
+ssize_t preadv64(int fd, const struct iovec *v, int count, off64_t at)
+{
+	return preadv(fd, v, count, at);
+}
+
+ssize_t preadv2(int fd, const struct iovec *v, int count, off_t at, int flags)
+{
+	return may_read(fd) ? syscall(SYS_preadv2, fd, v, count, at, 0, flags) : -1;
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *v, int count, off64_t at, int flags)
+{
+	return preadv2(fd, v, count, at, flags);
 }
 
 /* ---- size ---- */

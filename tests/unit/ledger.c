@@ -123,6 +123,11 @@ int ledger_deliver(struct rig *r, uint32_t n)
 	return status;
 }
 
+void ledger_refused(uint32_t n)
+{
+	state[n] = state[n] == LEDGER_SENT ? LEDGER_NONE : state[n];
+}
+
 /* ---- several at once ---- */
 
 struct waiting {

@@ -29,6 +29,8 @@ enum ledger_mark {
 void ledger_begin(void);
 /* Message n is delivered: its user, folder, length and text follow from n. A status. */
 int ledger_deliver(struct rig *, uint32_t n);
+/* That message n was refused was final: it must not come. */
+void ledger_refused(uint32_t n);
 /* Those from first on at once: they share groups. */
 void ledger_deliver_group(struct rig *, uint32_t first, uint32_t count);
 /* Removes message n. A status. */
