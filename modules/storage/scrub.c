@@ -170,6 +170,8 @@ static bool take_up(struct store *st)
 		k->pass = (struct pass){.begun = store_time()};
 	s->checker = k;
 	s->saved = store_time();
+	/* Whoever finds the lock taken sees that there is something to go on with. */
+	(void)pass_save(st, PASS_SCRUB, &k->pass);
 	show(st, &k->pass);
 	return true;
 }

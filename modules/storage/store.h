@@ -7,6 +7,7 @@
  *	the whole       store.c home.c, recover.c source.c at the start,
  *	                commit.c group.c prepare.c batch.c log.c ever after
  *	what is old     compact.c survey.c evacuate.c needed.c move.c, snapshots.c, maintenance.c
+ *	is it whole     checker.c check_*.c fault.c pass.c sums.c, repair*.c, scrub.c, facts.c
  *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
  *	                delivery.c intake.c dots.c bundle.c uidl_set.c quota*.c,
  *	                commands.c tables.c check.c import*.c,
