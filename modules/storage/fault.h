@@ -55,8 +55,8 @@ struct fault_named {
 };
 
 void fault_name(struct store *, const struct fault *, struct fault_named *);
-/* A sentence, cut to n. */
-void fault_text(const struct fault *, const struct fault_named *, char *out, size_t n);
+/* A sentence, cut to size. */
+void fault_text(const struct fault *, const struct fault_named *, char *out, size_t size);
 /* An error event of the log. */
 void fault_log(struct store *, const struct fault *, const struct fault_named *);
 /* Whether mail is damaged or lost by it, not only what is looked up. */
