@@ -111,10 +111,14 @@ static void check_message(struct checker *k, struct scan *s, bool sound)
 	else if (place != PLACE_NONE)
 		k->segment.dead += length;
 	k->pass.messages++;
-	if (place == PLACE_NONE)
+	if (place == PLACE_NONE && sound)
 		found(k, FAULT_UNKNOWN, r, s->at, r->octets);
+	/* It was being written when the power went, others of its group are there: recovery left it
+	 * out, and nobody was told that it is safe. */
+	else if (place == PLACE_NONE)
+		found(k, FAULT_GAP, NULL, s->at, length);
 	/* Nobody reads a copy that was left behind, or what the index was told to forget. */
-	if (!sound && place != PLACE_ELSEWHERE && place != PLACE_FORGOTTEN)
+	else if (!sound && place != PLACE_ELSEWHERE && place != PLACE_FORGOTTEN)
 		found(k, FAULT_TEXT, r, s->at, r->octets);
 }
 
