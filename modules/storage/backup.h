@@ -45,7 +45,7 @@ struct backup {
 bool backup_begin(struct backup *, struct store *, struct pstn_call *, enum backup_use);
 void backup_end(struct backup *);
 /* A descriptor, or -1 and errno. */
-int backup_open(const struct backup *, const char *name, enum pstn_file_mode);
+int backup_open(const struct backup *, const char *name, int mode); /* enum pstn_file_mode */
 /* The names in a directory to disk. 0, or -1 and errno. */
 int backup_sync(const struct backup *, const char *name);
 /* "PATH/name: what", for the person; ends the command. */

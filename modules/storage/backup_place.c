@@ -45,7 +45,7 @@ void backup_fail_errno(const struct backup *b, const char *name, int error)
 
 /* ---- files ---- */
 
-int backup_open(const struct backup *b, const char *name, enum pstn_file_mode mode)
+int backup_open(const struct backup *b, const char *name, int mode)
 {
 	return b->ops->file(b->call, BACKUP_DIRECTORY, name, mode);
 }
