@@ -17,12 +17,19 @@
  *	list ACCOUNT                  all rows
  *	read ACCOUNT TIMES            hot, by a session, all messages in turn
  *	expunge ACCOUNT COUNT STEP    every STEP-th
+ *	open                          start
  *	reopen                        stop and start
+ *	crash                         end here, without a stop
+ *	holes OCTETS TEXT EACH        a new store of so many octets, whose texts are holes
+ *	empty ACCOUNTS                expunge all of the first so many of its accounts
+ *	compact                       one pass; what was expunged is not kept for a while
  *	memory                        resident octets of this process; octets of the index's file
  *	rebuild                       stop and start with a new index
  */
+#include "bench_holes.h"
 #include "bench_host.h"
 
+#include "modules/storage/compact.h"
 #include "modules/storage/delivery.h"
 #include "modules/storage/home.h"
 #include "modules/storage/maildrop.h"
@@ -291,6 +298,27 @@ static void warm(uint64_t id)
 	maildrop_table.close(d);
 }
 
+static void told(void *arg, int status)
+{
+	*(int *)arg = status;
+}
+
+/* What the system has put aside meanwhile is read by a job. */
+static void read_one(struct pstn_maildrop *d, uint32_t number)
+{
+	struct pstn_content c;
+	int told_status = PSTN_LATER;
+	int status = maildrop_table.read(d, number, &c, told, &told_status);
+
+	while (status == PSTN_LATER) {
+		bench_turn();
+		status = told_status;
+	}
+	if (status != PSTN_OK)
+		die("reading");
+	c.release(c.ref);
+}
+
 static void stat_drop(const uint64_t *n)
 {
 	struct clocks from;
@@ -333,14 +361,8 @@ static void read_all(const uint64_t *n)
 	d = open_drop(n[0], bench_session);
 	maildrop_table.totals(d, &t, NULL, NULL);
 	from = now();
-	for (uint64_t i = 0; i < n[1]; i++) {
-		struct pstn_content c;
-
-		if (maildrop_table.read(d, (uint32_t)(i % t.messages) + 1, &c, NULL, NULL) !=
-		    PSTN_OK)
-			die("reading at once");
-		c.release(c.ref);
-	}
+	for (uint64_t i = 0; i < n[1]; i++)
+		read_one(d, (uint32_t)(i % t.messages) + 1);
 	report("read", from, (double)n[1]);
 	maildrop_table.close(d);
 }
@@ -374,6 +396,21 @@ static void reopen(const uint64_t *n)
 	report("reopen", from, 1);
 }
 
+static void open_store(const uint64_t *n)
+{
+	struct clocks from = now();
+
+	(void)n;
+	start();
+	report("open", from, 1);
+}
+
+_Noreturn static void crash(const uint64_t *n)
+{
+	(void)n;
+	_exit(0);
+}
+
 static void rebuild(const uint64_t *n)
 {
 	struct clocks from = now();
@@ -384,6 +421,60 @@ static void rebuild(const uint64_t *n)
 	stop();
 	start();
 	report("rebuild", from, 1);
+}
+
+static void holes(const uint64_t *n)
+{
+	struct clocks from = now();
+	uint64_t made = make_holes(bench_directory, n[0], n[1], n[2]);
+
+	if (made == 0)
+		die("making a store of holes");
+	report("holes", from, (double)made);
+	/* The index is made from the segments now. */
+	from = now();
+	start();
+	report("rebuild", from, (double)made);
+}
+
+static void empty(const uint64_t *n)
+{
+	uint64_t removed = 0;
+	struct clocks from = now();
+
+	for (uint64_t i = 0; i < n[0]; i++) {
+		struct pstn_maildrop *d = open_drop(HOLES_FIRST + i, NULL);
+		struct pstn_maildrop_totals t;
+		uint32_t numbers[1024];
+
+		maildrop_table.totals(d, &t, NULL, NULL);
+		if (t.messages > sizeof(numbers) / sizeof(*numbers))
+			die("emptying a maildrop");
+		for (uint32_t k = 0; k < t.messages; k++)
+			numbers[k] = k + 1;
+		if (maildrop_table.expunge(d, numbers, t.messages, NULL, NULL) != PSTN_OK)
+			die("emptying a maildrop");
+		removed += t.messages;
+		maildrop_table.close(d);
+	}
+	report("empty", from, (double)removed);
+}
+
+static void compact(const uint64_t *n)
+{
+	struct compactor c;
+	struct clocks from = now();
+
+	(void)n;
+	compactor_begin(&c, store, 0, true);
+	while (compactor_step(&c))
+		;
+	compactor_end(&c);
+	report("compact", from, (double)c.tally.segments);
+	printf("{\"what\": \"compacted\", \"segments\": %llu, \"octets\": %llu, \"moved\": %llu}\n",
+	       (unsigned long long)c.tally.segments, (unsigned long long)c.tally.octets,
+	       (unsigned long long)c.tally.moved);
+	fflush(stdout);
 }
 
 static void memory(const uint64_t *n)
@@ -409,11 +500,17 @@ static const struct step {
 	const char *name;
 	unsigned numbers;
 	void (*run)(const uint64_t *);
+	bool alone; /* does not want the store, or begins with none */
 } steps[] = {
-    {"append", 2, append}, {"deliver", 2, deliver},   {"block", 2, block},
-    {"fill", 3, fill},     {"accounts", 2, accounts}, {"stat", 2, stat_drop},
-    {"list", 1, list},     {"read", 2, read_all},     {"expunge", 3, expunge},
-    {"reopen", 0, reopen}, {"rebuild", 0, rebuild},   {"memory", 0, memory},
+    {"append", 2, append, true},    {"holes", 3, holes, true},
+    {"empty", 1, empty, false},     {"compact", 0, compact, false},
+    {"deliver", 2, deliver, false}, {"block", 2, block, false},
+    {"fill", 3, fill, false},       {"accounts", 2, accounts, false},
+    {"stat", 2, stat_drop, false},  {"list", 1, list, false},
+    {"read", 2, read_all, false},   {"expunge", 3, expunge, false},
+    {"open", 0, open_store, true},  {"crash", 0, crash, false},
+    {"reopen", 0, reopen, false},   {"rebuild", 0, rebuild, false},
+    {"memory", 0, memory, false},
 };
 
 static void run_step(const char *word)
@@ -434,6 +531,8 @@ static void run_step(const char *word)
 			at = end;
 		}
 		if (n == steps[i].numbers && *at == '\0') {
+			if (!store && !steps[i].alone)
+				start();
 			steps[i].run(numbers);
 			return;
 		}
@@ -450,9 +549,9 @@ int main(int argc, char **argv)
 	bench_directory = argv[1];
 	for (size_t i = 0; i < sizeof(text); i++)
 		text[i] = i % 70 == 69 ? '\n' : (char)('a' + i % 26);
-	start();
 	for (int i = 2; i < argc; i++)
 		run_step(argv[i]);
-	stop();
+	if (store)
+		stop();
 	return 0;
 }
