@@ -266,6 +266,21 @@ static void host_cancel(struct pstn_op **op)
 	*op = NULL;
 }
 
+static void host_tell(struct pstn_self *self, const char *key, const char *value)
+{
+	(void)self;
+	(void)key;
+	(void)value;
+}
+
+static void host_progress(struct pstn_self *self, const char *what, uint64_t done, uint64_t total)
+{
+	(void)self;
+	(void)what;
+	(void)done;
+	(void)total;
+}
+
 static const char *host_id(struct pstn_session *s)
 {
 	return s->id;
@@ -288,4 +303,6 @@ const struct pstn_host bench_host = {
     .post = host_post,
     .cancel = host_cancel,
     .id = host_id,
+    .tell = host_tell,
+    .progress = host_progress,
 };
