@@ -15,7 +15,7 @@
  *
  * The thread that calls fake_begin() is the reactor and the control thread in one. Misuse of the
  * table (posting twice, touching a closed session or one from a job, freeing what was not alloc'd)
- * prints a sentence and aborts. Link with $(fake_host_sources); see tests/unit/services.am.
+ * prints a sentence and aborts. Link with $(fake_host_lib); see tests/unit/services.am.
  */
 #ifndef TESTS_FAKE_HOST_H
 #define TESTS_FAKE_HOST_H
