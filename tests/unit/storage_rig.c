@@ -346,6 +346,9 @@ static void copy_one(const char *path, const char *name, void *arg)
 	char *bytes;
 	size_t n;
 
+	/* To close it would end LMDB's locks on it, which are the process's, not the descriptor's. */
+	if (strcmp(name, "lock.mdb") == 0)
+		return;
 	snprintf(from, sizeof(from), "%s/%s", path, name);
 	snprintf(to, sizeof(to), "%s/%s", (const char *)arg, name);
 	if (stat(from, &info) == 0 && S_ISDIR(info.st_mode)) {

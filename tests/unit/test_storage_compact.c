@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -541,6 +542,264 @@ static void reclaims_removed_accounts(void)
 	rig_end(&r);
 }
 
+/* What is damaged stays so, and harms nothing else. */
+static void keeps_the_damaged(void)
+{
+	struct rig r;
+	struct message_row row;
+	struct pstn_account account;
+	char *before, *after, name[64];
+	MDB_txn *txn;
+	int fd;
+
+	begin(&r);
+	fill(&r);
+	rig_account(&account, ANN);
+	CU_ASSERT_EQUAL_FATAL(index_read(&r.store->index, &txn), 0);
+	CU_ASSERT_EQUAL(index_message(&r.store->index, txn, account.id, 1, 1, &row), 0);
+	index_read_end(&r.store->index, txn);
+	snprintf(name, sizeof(name), "segments/%08u.seg", row.segment);
+	fd = open(rig_path(&r, name), O_WRONLY);
+	CU_ASSERT_EQUAL(pwrite(fd, "?", 1, (off_t)row.offset + 250), 1);
+	close(fd);
+	before = dump(&r, false);
+	compact(&r, "0");
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("message-damaged"));
+	after = dump(&r, false);
+	differ("with a damaged message", before, after);
+	CU_ASSERT_NOT_EQUAL(access(rig_path(&r, name), F_OK), 0);
+	rig_close(&r);
+	rig_remove_store(rig_path(&r, "index"));
+	CU_ASSERT_FATAL(rig_open(&r));
+	free(after);
+	after = dump(&r, false);
+	differ("made anew with a damaged message", before, after);
+	free(before);
+	free(after);
+	rig_end(&r);
+}
+
+/* A segment that cannot be gone through stays as it is, and the log says why. */
+static void leaves_what_it_cannot_read(void)
+{
+	struct rig r;
+	char *before, *after;
+	int fd;
+
+	begin(&r);
+	fill(&r);
+	before = dump(&r, false);
+	fd = open(rig_path(&r, "segments/00000001.seg"), O_WRONLY);
+	/* The head of a record that is no message: the account's name. */
+	CU_ASSERT_EQUAL(pwrite(fd, "?", 1, SEGMENT_HEAD + 20), 1);
+	close(fd);
+	CU_ASSERT_TRUE(answered(compact(&r, "0"), "segments_blocked") >= 1);
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("compaction-blocked"));
+	CU_ASSERT_EQUAL(access(rig_path(&r, "segments/00000001.seg"), F_OK), 0);
+	after = dump(&r, false);
+	differ("with a damaged record", before, after);
+	free(before);
+	free(after);
+	rig_end(&r);
+}
+
+/* From time to time, without being asked. */
+static void works_by_itself(void)
+{
+	struct rig r;
+	char *before, *after;
+
+	rig_begin(&r);
+	r.options.segment_size = 16384;
+	r.options.stream_threshold = 65536;
+	r.options.retention = 0;
+	r.options.compaction_interval = 1000;
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r);
+	before = dump(&r, false);
+	for (int i = 0; i < 2000 && fake_metric(r.self, METRIC_COMPACTED) < 3; i++) {
+		fake_advance(100);
+		fake_settle();
+	}
+	CU_ASSERT_TRUE(fake_metric(r.self, METRIC_COMPACTED) >= 3);
+	after = dump(&r, false);
+	differ("by itself", before, after);
+	/* The next generation takes over. */
+	pstn_module.drain(r.store);
+	CU_ASSERT_TRUE(maintenance_try(r.store));
+	maintenance_end(r.store);
+	expect_sound(&r);
+	free(before);
+	free(after);
+	rig_end(&r);
+}
+
+static void compact_until_killed(struct rig *r)
+{
+	struct rig other = *r;
+
+	other.store = NULL;
+	if (!rig_open(&other))
+		_exit(1);
+	for (;;) {
+		struct timespec pause = {.tv_nsec = 1000000};
+
+		compact(&other, "0");
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* One of two compacts and is killed, again and again, while the other delivers and deletes. */
+static void survives_kill(void)
+{
+	struct rig r;
+	int rounds = getenv("STORAGE_LONG") ? 100 : 10;
+
+	begin(&r);
+	fill(&r);
+	for (int round = 0; round < rounds; round++) {
+		struct timespec pause = {.tv_nsec = 5000000L + round % 10 * 4000000L};
+		char *before, *after;
+		int status;
+		pid_t child;
+
+		expunge(&r, BOB, "INBOX", 1, 2, 1);
+		for (unsigned i = 0; i < 12; i++)
+			deliver(&r, i % 2 ? ANN : BOB, "INBOX", 1000 + i, 900, NULL);
+		before = dump(&r, false);
+		child = fork();
+		if (child == 0)
+			compact_until_killed(&r);
+		nanosleep(&pause, NULL);
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		CU_ASSERT_TRUE(WIFSIGNALED(status));
+		after = dump(&r, false);
+		differ("killed", before, after);
+		free(after);
+		expect_rebuilt(&r, false);
+		if (round % 3 == 2) {
+			rig_crash(&r);
+			CU_ASSERT_FATAL(rig_open(&r));
+			after = dump(&r, false);
+			differ("both killed", before, after);
+			free(after);
+		}
+		free(before);
+	}
+	while (answered(compact(&r, "0"), "segments_removed") > 0)
+		;
+	expect_rebuilt(&r, true);
+	expect_sound(&r);
+	rig_end(&r);
+}
+
+struct racing {
+	struct rig *rig;
+	_Atomic bool stop;
+	unsigned reads;
+};
+
+static void *read_all_the_time(void *arg)
+{
+	struct racing *race = arg;
+	struct pstn_account account;
+	struct view v;
+
+	rig_account(&account, ANN);
+	while (!atomic_load(&race->stop)) {
+		CU_ASSERT_EQUAL(view_open(&v, race->rig->store, account.id, "INBOX"), PSTN_OK);
+		CU_ASSERT_EQUAL(view_map(&v, true), PSTN_OK);
+		for (uint32_t i = 1; i <= v.messages; i++) {
+			struct fetch_key key = {account.id, v.folder, view_uid(&v, i)};
+			struct message_row row;
+			struct pstn_content c;
+			MDB_txn *txn;
+			int rc = index_read(&race->rig->store->index, &txn);
+
+			CU_ASSERT_EQUAL_FATAL(rc, 0);
+			rc = index_message(&race->rig->store->index, txn, account.id, v.folder,
+					   key.uid, &row);
+			index_read_end(&race->rig->store->index, txn);
+			CU_ASSERT_EQUAL(rc, 0);
+			/* Between the row and the text, too, a segment may go. */
+			if (i % 7 == 0)
+				sched_yield();
+			CU_ASSERT_EQUAL(fetch(race->rig->store, &key, &row, true, &c), PSTN_OK);
+			c.release(c.ref);
+			race->reads++;
+		}
+		view_close(&v);
+	}
+	return NULL;
+}
+
+static void never_hinders_readers(void)
+{
+	struct rig r;
+	struct racing race = {.rig = &r};
+	pthread_t reader;
+
+	begin(&r);
+	fill(&r);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&reader, NULL, read_all_the_time, &race), 0);
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 20; i++)
+			deliver(&r, BOB, "INBOX", i, 900, NULL);
+		expunge(&r, BOB, "INBOX", 1, 18, 1);
+		compact(&r, "0");
+	}
+	atomic_store(&race.stop, true);
+	pthread_join(reader, NULL);
+	CU_ASSERT_TRUE(race.reads > 0);
+	CU_ASSERT_PTR_NULL(fake_log_find("message-damaged"));
+	expect_sound(&r);
+	rig_end(&r);
+}
+
+/* Whatever allocation fails: the pass is worth less, nothing is lost. */
+static void bears_lack_of_memory(void)
+{
+	unsigned long step = getenv("STORAGE_LONG") ? 1 : 13;
+	bool failed = true;
+
+	for (unsigned long n = 1; failed && n < 2000; n += step) {
+		struct rig r;
+		char *before, *after;
+
+		begin(&r);
+		r.store->options.durability = DURABILITY_NONE;
+		fill(&r);
+		before = dump(&r, false);
+		fake_fail_alloc(n);
+		compact(&r, "0");
+		failed = fake_alloc_failed();
+		fake_fail_alloc(0);
+		fake_settle();
+		compact(&r, "0");
+		after = dump(&r, false);
+		differ("without memory", before, after);
+		expect_sound(&r);
+		free(before);
+		free(after);
+		rig_end(&r);
+	}
+	CU_ASSERT_FALSE(failed);
+}
+
+static void refuses_nonsense(void)
+{
+	static const char *const bad[] = {"", "x", "-1d", "7 d", "7w", "99999999999d", "1d1"};
+	struct rig r;
+
+	begin(&r);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		CU_ASSERT_PTR_NOT_NULL(strstr(compact(&r, bad[i]), "--retention takes"));
+		CU_ASSERT_TRUE(rig_command_failed());
+	}
+	rig_end(&r);
+}
+
 static const struct suite_case cases[] = {
     {"nothing goes within the retention", keeps_within_retention},
     {"what has expired goes, nothing else", reclaims},
@@ -549,6 +808,13 @@ static const struct suite_case cases[] = {
     {"open sessions see what they saw", keeps_for_open_sessions},
     {"a store where all was deleted shrinks", shrinks_to_nothing},
     {"removed accounts are given back", reclaims_removed_accounts},
+    {"a damaged message stays as it is", keeps_the_damaged},
+    {"a segment that cannot be read stays", leaves_what_it_cannot_read},
+    {"by itself, until the next generation does it", works_by_itself},
+    {"killed again and again beside another process", survives_kill},
+    {"readers never notice", never_hinders_readers},
+    {"lack of memory", bears_lack_of_memory},
+    {"a retention that is none", refuses_nonsense},
     {0},
 };
 
