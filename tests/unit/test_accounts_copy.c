@@ -256,7 +256,8 @@ static void many_accounts(void)
 	start("accounts");
 	for (int i = 0; i < 400; i++) {
 		snprintf(name, sizeof(name), "user%d@example.org", i);
-		CU_ASSERT_TRUE_FATAL(command("account add", "name", name, "verifier", "", "password",
+		CU_ASSERT_TRUE_FATAL(command("account add", "name", name, "verifier", "",
+					     "password",
 					     "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3"
 					     "OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ"
 					     "7tl2KeoiWGPlZqQxSrmfPwDl2dU=",

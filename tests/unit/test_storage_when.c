@@ -130,7 +130,8 @@ static void refuses_others(void)
 /* What is shown can be given back. */
 static void shows_what_it_reads(void)
 {
-	static const uint64_t moments[] = {0, NOW, NOW + 7, UINT64_C(4102444800000), UINT64_C(951782400000)};
+	static const uint64_t moments[] = {0, NOW, NOW + 7, UINT64_C(4102444800000),
+					   UINT64_C(951782400000)};
 	char text[WHEN_TEXT];
 	uint64_t got;
 
