@@ -94,8 +94,10 @@ static bool decode_shifted(const char **at, struct out *o)
 				return false;
 		}
 	}
+	if (*p == '\0')
+		return false;
 	*at = p + 1;
-	return *p == '-' && !u.high && u.nbits < 6 && (u.bits & ((1U << u.nbits) - 1)) == 0;
+	return !u.high && u.nbits < 6 && (u.bits & ((1U << u.nbits) - 1)) == 0;
 }
 
 bool mutf7_decode(const char *in, char *out, size_t room)
