@@ -261,3 +261,6 @@ def test_five_gigabytes_and_a_line_of_100_megabytes():
         peak = worker_peak(postern)
         print(f"most memory of a worker: {peak} kB")
         check(peak < 200000, f"a worker had {peak} kB")
+
+
+test_five_gigabytes_and_a_line_of_100_megabytes.limit = 900
