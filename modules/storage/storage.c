@@ -1,11 +1,11 @@
 /*
  * storage.c - the module: options, metrics, what it offers and needs, start to stop.
  */
-#include "commands.h"
-#include "delivery.h"
-#include "facts.h"
-#include "maildrop.h"
-#include "selftest.h"
+#include "command/commands.h"
+#include "delivery/delivery.h"
+#include "maildrop/maildrop.h"
+#include "open/facts.h"
+#include "open/selftest.h"
 #include "store.h"
 
 #include <postern/commands.h>

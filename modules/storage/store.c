@@ -4,14 +4,14 @@
  */
 #include "store.h"
 
-#include "audit.h"
-#include "bytes.h"
-#include "facts.h"
-#include "group.h"
-#include "home.h"
-#include "log.h"
-#include "missing.h"
-#include "recover.h"
+#include "commit/group.h"
+#include "commit/log.h"
+#include "format/bytes.h"
+#include "index/audit.h"
+#include "open/facts.h"
+#include "open/home.h"
+#include "open/missing.h"
+#include "open/recover.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,18 +1,21 @@
 /*
  * store.h - one open store: where its parts meet.
  *
- *	bytes on disk   record.c rows.c body.c wire.c   (pure)
- *	segments        segment.c scan.c files.c
- *	index           index.c apply.c apply_account.c checkpoint.c audit.c
- *	the whole       store.c home.c, recover.c source.c at the start,
- *	                commit.c group.c prepare.c batch.c log.c ever after
- *	what is old     compact.c survey.c evacuate.c needed.c move.c, snapshots.c, maintenance.c
- *	is it whole     checker.c check_*.c fault.c pass.c sums.c, repair*.c, scrub.c, facts.c
- *	what it offers  maildrop.c removal.c view.c view_list.c expunged.c fetch.c,
- *	                delivery.c intake.c dots.c bundle.c uidl_set.c quota*.c,
- *	                commands.c tables.c check.c import*.c,
- *	                recall*.c undelete.c restore*.c history*.c past.c burials.c
- *	                folder_rows.c fetch_whole.c when.c
+ *	format/     bytes on disk: records, rows, wire form (pure)
+ *	segment/    files of records: writing, scanning, reading texts
+ *	index/      what is looked up: LMDB, what records do to it, checkpoints, the audit at start
+ *	commit/     changes that wait become a group: numbers, records, one sync, the index
+ *	open/       from a directory to a store: identity, locks, recovery, the self-test
+ *	maildrop/   one session's snapshot of a folder
+ *	delivery/   a message comes in; quotas
+ *	compact/    the space of deleted mail is given back
+ *	check/      check, repair, scrub
+ *	recall/     undelete, restore, history
+ *	backup/     snapshots in a repository, and back
+ *	import/ export/   mbox, Maildir, other servers' unique ids
+ *	command/    the table of commands, and what shows the store's contents
+ *
+ * Arrows run from the commands and interfaces through commit/ and index/ down to format/.
  *
  * Order of locks: the queue's mutex is never held while anything else is waited for; the write
  * transaction comes before the log's mutex.
@@ -20,15 +23,15 @@
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
 
-#include "apply.h"
-#include "checkpoint.h"
-#include "commit.h"
-#include "compact.h"
-#include "fetch.h"
-#include "files.h"
-#include "scrub.h"
-#include "segment.h"
-#include "snapshots.h"
+#include "check/scrub.h"
+#include "commit/commit.h"
+#include "compact/compact.h"
+#include "index/apply.h"
+#include "index/checkpoint.h"
+#include "open/snapshots.h"
+#include "segment/fetch.h"
+#include "segment/files.h"
+#include "segment/segment.h"
 
 #include <postern/directory.h>
 #include <postern/module.h>

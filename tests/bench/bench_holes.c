@@ -3,10 +3,10 @@
  */
 #include "bench_holes.h"
 
-#include "modules/storage/apply.h"
-#include "modules/storage/bytes.h"
-#include "modules/storage/record.h"
-#include "modules/storage/segment.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/format/record.h"
+#include "modules/storage/index/apply.h"
+#include "modules/storage/segment/segment.h"
 
 #include <fcntl.h>
 #include <stdio.h>

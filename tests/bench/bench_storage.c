@@ -29,10 +29,10 @@
 #include "bench_holes.h"
 #include "bench_host.h"
 
-#include "modules/storage/compact.h"
-#include "modules/storage/delivery.h"
-#include "modules/storage/home.h"
-#include "modules/storage/maildrop.h"
+#include "modules/storage/compact/compact.h"
+#include "modules/storage/delivery/delivery.h"
+#include "modules/storage/maildrop/maildrop.h"
+#include "modules/storage/open/home.h"
 #include "modules/storage/store.h"
 
 #include <fcntl.h>

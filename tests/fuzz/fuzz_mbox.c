@@ -1,7 +1,7 @@
 /*
  * fuzz_mbox.c - any file as an mbox, whole and in pieces: the same messages, no octet made up.
  */
-#include "modules/storage/mbox.h"
+#include "modules/storage/import/mbox.h"
 
 #include <xxhash.h>
 

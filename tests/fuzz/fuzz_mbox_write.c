@@ -2,10 +2,10 @@
  * fuzz_mbox_write.c - any text as a message between two others: in wire form, out to an mbox, in
  * again and to wire form, it is the same, octet by octet. Any name of a folder likewise.
  */
-#include "modules/storage/mbox_write.h"
-#include "modules/storage/mutf7.h"
-#include "modules/storage/unwire.h"
-#include "modules/storage/wire.h"
+#include "modules/storage/export/mbox_write.h"
+#include "modules/storage/format/unwire.h"
+#include "modules/storage/format/wire.h"
+#include "modules/storage/import/mutf7.h"
 
 #include <stdio.h>
 #include <stdlib.h>

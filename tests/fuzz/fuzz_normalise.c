@@ -4,7 +4,7 @@
  */
 #include "tests/unit/wire_model.h"
 
-#include "modules/storage/wire.h"
+#include "modules/storage/format/wire.h"
 
 #include <stdio.h>
 

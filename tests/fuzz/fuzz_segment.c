@@ -4,9 +4,9 @@
  * Most inputs would fail at the first checksum. The first octet says how many heads are given a
  * right one before the scan sees them, so that what is behind checksums is reached too.
  */
-#include "modules/storage/bytes.h"
-#include "modules/storage/checksum.h"
-#include "modules/storage/scan.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/format/checksum.h"
+#include "modules/storage/segment/scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

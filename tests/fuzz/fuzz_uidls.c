@@ -2,7 +2,7 @@
  * fuzz_uidls.c - any file as another server's listing of unique ids: in pieces of any size the same
  * comes out, every id can be used and stands once, and what was read is found again.
  */
-#include "modules/storage/uidl_list.h"
+#include "modules/storage/import/uidl_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * fuzz_when.c - any text as a moment: what is taken for one can be shown and read again, and what
  * was long ago is never later than now.
  */
-#include "modules/storage/when.h"
+#include "modules/storage/recall/when.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  */
 #include "storage_rig.h"
 
-#include "modules/storage/commands.h"
+#include "modules/storage/command/commands.h"
 
 #include <dirent.h>
 #include <errno.h>

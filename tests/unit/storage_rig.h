@@ -6,8 +6,8 @@
 
 #include "fake_host.h"
 
-#include "modules/storage/delivery.h"
-#include "modules/storage/maildrop.h"
+#include "modules/storage/delivery/delivery.h"
+#include "modules/storage/maildrop/maildrop.h"
 #include "modules/storage/store.h"
 
 #include <CUnit/CUnit.h>

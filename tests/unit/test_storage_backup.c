@@ -5,8 +5,8 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/backup.h"
-#include "modules/storage/commands.h"
+#include "modules/storage/backup/backup.h"
+#include "modules/storage/command/commands.h"
 
 #include <dirent.h>
 #include <errno.h>

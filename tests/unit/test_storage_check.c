@@ -4,11 +4,11 @@
  */
 #include "storage_rig.h"
 
-#include "modules/storage/bytes.h"
-#include "modules/storage/checksum.h"
-#include "modules/storage/commands.h"
-#include "modules/storage/home.h"
-#include "modules/storage/pass.h"
+#include "modules/storage/check/pass.h"
+#include "modules/storage/command/commands.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/format/checksum.h"
+#include "modules/storage/open/home.h"
 
 #include <fcntl.h>
 #include <pthread.h>

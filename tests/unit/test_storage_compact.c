@@ -6,10 +6,10 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/bytes.h"
-#include "modules/storage/fetch.h"
-#include "modules/storage/maintenance.h"
-#include "modules/storage/view.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/maildrop/view.h"
+#include "modules/storage/open/maintenance.h"
+#include "modules/storage/segment/fetch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/bytes.h"
+#include "modules/storage/format/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/mutf7.h"
+#include "modules/storage/import/mutf7.h"
 
 #include <dirent.h>
 #include <fcntl.h>

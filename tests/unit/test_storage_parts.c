@@ -5,11 +5,11 @@
 #include "suite.h"
 #include "wire_model.h"
 
-#include "modules/storage/bytes.h"
-#include "modules/storage/maildir.h"
-#include "modules/storage/mbox.h"
-#include "modules/storage/rows.h"
-#include "modules/storage/wire.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/format/rows.h"
+#include "modules/storage/format/wire.h"
+#include "modules/storage/import/maildir.h"
+#include "modules/storage/import/mbox.h"
 
 #include <postern/maildrop.h>
 

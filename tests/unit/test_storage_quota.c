@@ -4,8 +4,8 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/commands.h"
-#include "modules/storage/intake.h"
+#include "modules/storage/command/commands.h"
+#include "modules/storage/delivery/intake.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,9 +5,9 @@
 #include "storage_rig.h"
 #include "suite.h"
 
-#include "modules/storage/commands.h"
-#include "modules/storage/uidl_set.h"
-#include "modules/storage/when.h"
+#include "modules/storage/command/commands.h"
+#include "modules/storage/delivery/uidl_set.h"
+#include "modules/storage/recall/when.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  */
 #include "suite.h"
 
-#include "modules/storage/uidl_list.h"
+#include "modules/storage/import/uidl_list.h"
 
 #include <CUnit/CUnit.h>
 

@@ -3,7 +3,7 @@
  */
 #include "suite.h"
 
-#include "modules/storage/when.h"
+#include "modules/storage/recall/when.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,460 @@
+/*
+ * group.c - one group of changes becomes durable.
+ *
+ * The order, on which recovery relies (docs/storage-format.md says why):
+ *   1. take the index's write lock; nobody else of any process gives out uids now
+ *   2. say in the lock file which segment is being written
+ *   3. write the records, sync the segment
+ *   4. commit the index, clear what 2 said; now everybody is told
+ * If anything fails, the segment is cut back to where it was, durably, before the next group.
+ */
+#include "group.h"
+
+#include "batch.h"
+#include "log.h"
+#include "open/facts.h"
+#include "prepare.h"
+#include "store.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define GROUP_TRIES 4
+#define HEAL_TRIES  1000
+
+struct group {
+	struct store *store;
+	struct pending *first;
+	struct apply apply;
+	struct batch batch;
+	struct segment *large; /* at most one */
+	bool deliveries;       /* there is one that was not refused, or what needs space like one */
+	bool silent;           /* the index changes without a record */
+};
+
+static uint64_t microseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- writing ---- */
+
+static int write_large(struct group *g)
+{
+	struct store *st = g->store;
+
+	for (struct pending *p = g->first; p; p = p->next) {
+		unsigned char head[RECORD_HEAD_MAX];
+		struct record *r;
+		struct iovec v;
+		int rc;
+
+		if (p->kind != PENDING_DELIVER || !p->deliver.large || p->status != PSTN_OK)
+			continue;
+		r = &p->deliver.record;
+		record_encode(r, p->deliver.large->seed, SEGMENT_HEAD, head);
+		v = (struct iovec){head, r->head_length};
+		rc = segment_write(p->deliver.large, &v, 1, SEGMENT_HEAD);
+		if (rc == 0 && st->options.durability == DURABILITY_FULL)
+			rc = segment_sync(p->deliver.large);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int write_records(struct group *g)
+{
+	struct store *st = g->store;
+	uint64_t begun = microseconds();
+	int rc;
+
+	pthread_mutex_lock(&st->commit.log);
+	st->log.busy = st->log.end + g->batch.length;
+	pthread_mutex_unlock(&st->commit.log);
+	rc = segment_write(&st->log, g->batch.vectors, g->batch.used, st->log.end);
+	if (rc == 0 && g->batch.length && st->options.durability == DURABILITY_FULL)
+		rc = segment_sync(&st->log);
+	if (rc == 0)
+		rc = write_large(g);
+	st->host->count(st->self, METRIC_SYNC_TIME, (int64_t)(microseconds() - begun));
+	return rc;
+}
+
+static void tell_broken(struct store *st, int rc, const char *hint)
+{
+	facts_broken(st);
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
+				 PSTN_S("path", st->path), PSTN_S("error", index_error(rc)),
+				 PSTN_U("segment", st->log.id), PSTN_S("hint", hint)));
+}
+
+static void give_up(struct store *st, int rc, const char *hint)
+{
+	st->commit.broken = true;
+	tell_broken(st, rc, hint);
+}
+
+/* Back to before the group. If even that fails, records that nobody was told of could come back
+ * with uids given twice: then nothing more is written until the store is opened anew. */
+static void take_back(struct group *g)
+{
+	struct store *st = g->store;
+	int rc;
+
+	pthread_mutex_lock(&st->commit.log);
+	rc = segment_cut(&st->log, st->log.end);
+	pthread_mutex_unlock(&st->commit.log);
+	if (rc == 0 && g->large) {
+		unsigned char none[RECORD_HEAD] = {0};
+		struct iovec v = {none, sizeof(none)};
+
+		rc = segment_write(g->large, &v, 1, SEGMENT_HEAD);
+		if (rc == 0)
+			rc = segment_sync(g->large);
+	}
+	if (rc != 0)
+		give_up(st, rc,
+			"A write failed and could not be taken back. Nothing is accepted "
+			"until the disk works and the server is restarted; reading goes "
+			"on.");
+}
+
+static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, uint64_t end,
+			bool sealed)
+{
+	struct segment_row *row;
+	int rc = apply_segment(&g->apply, id, &row);
+
+	if (rc != 0)
+		return rc;
+	row->kind = kind;
+	row->end = end;
+	row->last = g->batch.time;
+	if (id > g->apply.state.segment)
+		g->apply.state.segment = id;
+	/* Who writes to a segment has it open: another one's word that it is full came too early. */
+	if (sealed)
+		row->flags |= SEGMENT_SEALED;
+	else
+		row->flags &= ~(uint32_t)SEGMENT_SEALED;
+	row->other = end - SEGMENT_HEAD - row->live - row->dead;
+	return 0;
+}
+
+static int note_segments(struct group *g)
+{
+	struct store *st = g->store;
+	int rc = note_segment(g, st->log.id, SEGMENT_LOG, st->log.end + g->batch.length, false);
+
+	if (rc == 0 && g->large)
+		rc = note_segment(g, g->large->id, SEGMENT_LARGE, g->large->end, true);
+	return rc;
+}
+
+/* Only what this process has said itself: the next writer may have said its own by now, and what
+ * it leaves when it dies has to be found. */
+static void clear_inflight(struct group *g)
+{
+	struct shared *shared = g->store->shared;
+	uint64_t log = g->store->log.id, large = g->large ? g->large->id : 0;
+
+	atomic_compare_exchange_strong(&shared->inflight, &log, 0);
+	if (large)
+		atomic_compare_exchange_strong(&shared->inflight_large, &large, 0);
+}
+
+/* From the records in memory to a committed index; the transaction is over either way. */
+static int make_durable(struct group *g)
+{
+	struct store *st = g->store;
+	int rc;
+
+	atomic_store(&st->shared->inflight_large, g->large ? g->large->id : 0);
+	atomic_store(&st->shared->inflight_end, st->log.end + g->batch.length);
+	atomic_store(&st->shared->inflight, st->log.id);
+	rc = write_records(g);
+	if (rc == 0)
+		rc = note_segments(g);
+	if (rc != 0) {
+		/* Still under the write lock. */
+		take_back(g);
+		apply_abort(&g->apply);
+	} else {
+		rc = apply_end(&g->apply);
+		if (rc != 0)
+			take_back(g);
+		else
+			st->log.end += g->batch.length;
+	}
+	if (!st->commit.broken)
+		clear_inflight(g);
+	return rc;
+}
+
+/* ---- a group ---- */
+
+/* What is refused first when the disk is full. */
+static bool takes_space(const struct pending *p)
+{
+	return p->kind == PENDING_DELIVER || (p->kind == PENDING_MOVE && !p->move.from_reserve);
+}
+
+/* Gives each change its numbers and its record. 0, or what makes the whole group fail. */
+static int prepare_all(struct group *g)
+{
+	for (struct pending *p = g->first; p; p = p->next) {
+		int rc;
+
+		if (p->status == PSTN_E_FULL && takes_space(p))
+			continue;
+		p->status = PSTN_OK;
+		rc = prepare(&g->apply, &g->batch, g->store->log.id, p);
+		if (rc != 0)
+			return rc;
+		g->silent |= p->silent;
+		if (p->status != PSTN_OK || !takes_space(p))
+			continue;
+		g->deliveries = true;
+		if (p->kind == PENDING_DELIVER && p->deliver.large)
+			g->large = p->deliver.large;
+	}
+	return 0;
+}
+
+/* The write lock, and nothing left over from others. */
+static int take_lock(struct group *g, int *status)
+{
+	const struct timespec pause = {.tv_nsec = 2000000};
+	int rc;
+
+	for (int tries = 0; tries < HEAL_TRIES; tries++) {
+		rc = apply_begin(&g->apply, &g->store->index);
+		if (rc != 0)
+			return rc;
+		*status = log_heal(g->store, &g->apply);
+		if (*status != PSTN_E_BUSY)
+			return 0;
+		apply_abort(&g->apply);
+		nanosleep(&pause, NULL);
+	}
+	return EIO;
+}
+
+static int begin(struct group *g)
+{
+	struct store *st = g->store;
+	int status, rc = take_lock(g, &status);
+
+	if (rc != 0)
+		return rc;
+	if (status == PSTN_OK)
+		status = log_roll(st, &g->apply);
+	if (status != PSTN_OK) {
+		apply_abort(&g->apply);
+		return status == PSTN_E_FULL ? ENOSPC : EIO;
+	}
+	if (g->apply.state.sequence < st->commit.last_sequence)
+		g->apply.state.sequence = st->commit.last_sequence;
+	st->commit.last_sequence = ++g->apply.state.sequence;
+	return 0;
+}
+
+/* Room for the records and for what they change in the index. */
+static int make_room(struct group *g)
+{
+	struct store *st = g->store;
+	int status, rc = g->deliveries ? index_room(&st->index) : 0;
+
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&st->commit.log);
+	status = segment_room(&st->log, g->batch.length, !g->deliveries);
+	pthread_mutex_unlock(&st->commit.log);
+	return status == PSTN_OK ? 0 : status == PSTN_E_FULL ? ENOSPC : EIO;
+}
+
+static int try_group(struct group *g)
+{
+	struct store *st = g->store;
+	int rc, status = log_ready(st);
+
+	if (status != PSTN_OK)
+		return status == PSTN_E_FULL ? ENOSPC : EIO;
+	rc = begin(g);
+	if (rc != 0)
+		return rc;
+	g->deliveries = g->silent = false;
+	g->large = NULL;
+	batch_begin(&g->batch, st, st->log.end, st->log.seed, st->commit.last_sequence);
+	rc = prepare_all(g);
+	if (rc == 0 && (g->batch.records > 0 || g->large || g->silent)) {
+		rc = make_room(g);
+		if (rc == 0)
+			rc = make_durable(g);
+		else
+			apply_abort(&g->apply);
+	} else {
+		apply_abort(&g->apply);
+	}
+	batch_end(&g->batch);
+	return rc;
+}
+
+/* On a full disk deliveries are refused first, so that deletions can go on. */
+static bool refuse_deliveries(struct pending *group, int rc)
+{
+	bool any = false;
+
+	if (index_status(rc) != PSTN_E_FULL)
+		return false;
+	for (struct pending *p = group; p; p = p->next) {
+		if (takes_space(p) && p->status == PSTN_OK) {
+			p->status = PSTN_E_FULL;
+			any = true;
+		}
+	}
+	return any;
+}
+
+static void tell_failure(struct store *st, int rc)
+{
+	bool full = index_status(rc) == PSTN_E_FULL;
+
+	if (full && st->commit.told_full)
+		return;
+	st->commit.told_full = full;
+	if (full)
+		facts_full(st, true);
+	st->host->log(PSTN_EVENT(st->self, NULL, full ? PSTN_CRITICAL : PSTN_ERROR,
+				 full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
+				 PSTN_S("error", index_error(rc)),
+				 PSTN_S("hint", full ? "Mail is refused until there is space; "
+						       "deletions go on."
+						     : "Nothing of this group was acknowledged.")));
+}
+
+/* The index's pages of before the last checkpoint can be used again: a full disk may have room for
+ * deletions then. LMDB tells of a full disk in either way. */
+static bool free_pages(struct store *st, int rc, int tries)
+{
+	if (tries > 1 || (rc != ENOSPC && rc != EDQUOT && rc != EIO))
+		return false;
+	return checkpoint_take(&st->checkpoint, &st->index) == 0;
+}
+
+/* What is in memory of the index may be dropped and read again from a disk that has older pages:
+ * uids would be given twice. */
+void group_tell_unsynced(struct store *st, int rc)
+{
+	tell_broken(st, rc,
+		    "A sync failed, and nobody knows what of the index is on disk. Nothing "
+		    "is accepted until the disk works and the server is stopped and "
+		    "started; no mail is lost.");
+}
+
+static void judge_index(struct store *st, int rc)
+{
+	if (st->commit.broken)
+		return;
+	if (rc == MDB_PANIC) {
+		give_up(st, rc,
+			"The index could not be written. Nothing is accepted or read until "
+			"the disk works and the server is restarted.");
+	} else if (atomic_load(&st->shared->unsynced)) {
+		st->commit.broken = true;
+		group_tell_unsynced(st, EIO);
+	}
+}
+
+/* LMDB gives up by itself when it could not write which state is the last one. */
+static int probe_index(struct store *st)
+{
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc == 0)
+		index_read_end(&st->index, txn);
+	return rc;
+}
+
+static int run(struct group *g)
+{
+	struct store *st = g->store;
+	int rc = EIO;
+
+	judge_index(st, 0);
+	for (int tries = 0; tries < GROUP_TRIES && !st->commit.broken; tries++) {
+		rc = try_group(g);
+		if (rc == MDB_MAP_FULL) {
+			rc = index_grow(&st->index);
+			if (rc == 0)
+				continue;
+		}
+		if (rc == 0)
+			break;
+		tell_failure(st, rc);
+		judge_index(st, probe_index(st));
+		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
+			break;
+	}
+	judge_index(st, 0);
+	return rc;
+}
+
+static void count(struct store *st, const struct pending *group)
+{
+	int64_t delivered = 0, octets = 0, all = 0, refused = 0;
+
+	for (const struct pending *p = group; p; p = p->next) {
+		all++;
+		refused += p->status == PSTN_E_FULL;
+		if (p->kind == PENDING_DELIVER && p->status == PSTN_OK) {
+			delivered++;
+			octets += (int64_t)p->deliver.record.octets;
+		}
+	}
+	st->host->count(st->self, METRIC_GROUPS, 1);
+	st->host->count(st->self, METRIC_GROUPED, all);
+	st->host->count(st->self, METRIC_DELIVERED, delivered);
+	st->host->count(st->self, METRIC_DELIVERED_OCTETS, octets);
+	if (refused)
+		st->host->count(st->self, METRIC_REFUSED_FULL, refused);
+}
+
+static void tell_quotas(struct store *st, const struct pending *group)
+{
+	for (const struct pending *p = group; p; p = p->next) {
+		if (p->kind != PENDING_DELIVER)
+			continue;
+		if (p->status == PSTN_E_QUOTA)
+			quota_refused(st, p->account, p->deliver.account_name, &p->quota);
+		else if (p->status == PSTN_OK)
+			quota_warn(st, p->deliver.account_name, &p->quota);
+	}
+}
+
+void group_run(struct store *st, struct pending *group)
+{
+	struct group g = {.store = st, .first = group};
+	int rc;
+
+	for (struct pending *p = group; p; p = p->next)
+		p->status = PSTN_OK;
+	rc = run(&g);
+	for (struct pending *p = group; rc != 0 && p; p = p->next) {
+		if (p->status == PSTN_OK)
+			p->status = index_status(rc) < 0 ? index_status(rc) : PSTN_E_TEMPORARY;
+	}
+	if (rc == 0 && g.deliveries && st->commit.told_full) {
+		st->commit.told_full = false;
+		facts_full(st, false);
+	}
+	atomic_fetch_add(&st->commit.since_checkpoint, 1);
+	count(st, group);
+	tell_quotas(st, group);
+	store_prime_soon(st);
+}

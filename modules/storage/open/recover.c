@@ -1,0 +1,325 @@
+/*
+ * recover.c - from segments to index. The segments are merged by the sequence number of their
+ * groups; every record goes through apply.c, as it did when it was committed.
+ */
+#include "recover.h"
+
+#include "commit/log.h"
+#include "format/bytes.h"
+#include "source.h"
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RECORDS_AT_ONCE       2000
+#define BATCHES_TO_CHECKPOINT 8
+
+/* The index on disk says that nothing of the segment is needed. */
+static int drop_gone(struct recovery *r, uint32_t id)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, id);
+	if (unlinkat(r->store->segment_dir, name, 0) != 0 && errno != ENOENT)
+		return recovery_fail(r, id, strerror(errno));
+	return 0;
+}
+
+static int add_source(struct recovery *r, uint32_t id)
+{
+	struct segment_row row = {.end = SEGMENT_HEAD};
+	struct source *s;
+	MDB_txn *txn;
+	int rc = index_read(&r->store->index, &txn);
+
+	if (rc != 0)
+		return recovery_fail(r, id, index_error(rc));
+	rc = index_segment(&r->store->index, txn, id, &row);
+	index_read_end(&r->store->index, txn);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return recovery_fail(r, id, index_error(rc));
+	if (row.flags & SEGMENT_GONE)
+		return drop_gone(r, id);
+	if (row.flags & SEGMENT_SEALED)
+		return 0;
+	s = store_alloc(r->store, sizeof(*s));
+	if (!s)
+		return recovery_fail(r, id, "no memory to read it");
+	s->id = id;
+	s->fd = -1;
+	s->from = row.end;
+	s->next = r->sources;
+	r->sources = s;
+	rc = source_begin(r, s);
+	if (rc == 0 && !s->done)
+		r->total += s->size - s->scan.at;
+	if (rc == 0)
+		source_park(r, s);
+	return rc;
+}
+
+static int each_file(struct recovery *r, int (*segment)(struct recovery *, uint32_t id))
+{
+	struct store *st = r->store;
+	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int rc = 0;
+
+	if (!dir) {
+		snprintf(r->err, r->err_size, "%s/segments: %s", st->path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (rc == 0 && (e = readdir(dir)) != NULL) {
+		char *end;
+		unsigned long id = strtoul(e->d_name, &end, 10);
+
+		if (end != e->d_name && strcmp(end, ".seg") == 0 && id > 0 && id < UINT32_MAX)
+			rc = segment(r, (uint32_t)id);
+		else if (strncmp(e->d_name, SEGMENT_TEMPORARY, strlen(SEGMENT_TEMPORARY)) == 0)
+			segment_sweep(st, e->d_name);
+	}
+	closedir(dir);
+	return rc;
+}
+
+/* ---- merging ---- */
+
+/* The one whose next record was committed first; within a group the log comes before large
+ * messages, because it tells of accounts and folders. */
+static struct source *first_of(struct recovery *r)
+{
+	struct source *best = NULL;
+
+	for (struct source *s = r->sources; s; s = s->next) {
+		if (!s->has_record)
+			continue;
+		if (!best || s->sequence < best->sequence ||
+		    (s->sequence == best->sequence && s->kind < best->kind))
+			best = s;
+	}
+	return best;
+}
+
+static void drop_done(struct recovery *r)
+{
+	struct source **at = &r->sources;
+
+	while (*at) {
+		struct source *s = *at;
+
+		if (!s->done) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		s->next = r->kept;
+		if (s->keep)
+			r->kept = s;
+		else
+			store_free(r->store, s);
+	}
+}
+
+static int apply_one(struct recovery *r, struct source *s)
+{
+	const struct record *rec = &s->scan.record;
+	const unsigned char *body = NULL;
+	struct segment_row *row;
+	int rc;
+
+	if (rec->type != RECORD_MESSAGE) {
+		body = scan_body(&s->scan);
+		if (!body)
+			return EIO;
+	}
+	rc = apply_record(&r->apply, rec, body, s->id, s->scan.at);
+	if (rc == EINVAL) {
+		recovery_tell_damage(r, s);
+		rc = 0;
+	}
+	if (rc == 0)
+		rc = apply_segment(&r->apply, s->id, &row);
+	if (rc != 0)
+		return rc;
+	row->kind = s->kind;
+	row->end = s->scan.next;
+	if (rec->time > row->last)
+		row->last = rec->time;
+	if (s->id > r->apply.state.segment)
+		r->apply.state.segment = s->id;
+	if (s->kind == SEGMENT_LARGE)
+		row->flags |= SEGMENT_SEALED;
+	row->other = row->end - SEGMENT_HEAD - row->live - row->dead;
+	if (rec->sequence > r->apply.state.sequence)
+		r->apply.state.sequence = rec->sequence;
+	r->records++;
+	r->octets += s->scan.next - s->scan.at;
+	r->ahead = 0;
+	return 0;
+}
+
+/* Some records under one transaction. 1: there may be more. */
+static int merge_some(struct recovery *r)
+{
+	struct source *s;
+	int rc = apply_begin(&r->apply, &r->store->index);
+
+	if (rc != 0)
+		goto failed;
+	for (unsigned n = 0; n < RECORDS_AT_ONCE && (s = first_of(r)) != NULL; n++) {
+		if (s->fd < 0 && source_unpark(r, s) != 0) {
+			apply_abort(&r->apply);
+			return -1;
+		}
+		rc = apply_one(r, s);
+		if (rc == 0 && source_advance(r, s) != 0) {
+			apply_abort(&r->apply);
+			return -1;
+		}
+		if (rc != 0) {
+			apply_abort(&r->apply);
+			goto failed;
+		}
+	}
+	rc = apply_end(&r->apply);
+	drop_done(r);
+	if (rc == 0)
+		return r->sources != NULL;
+failed:
+	snprintf(r->err, r->err_size, "%s/index: %s", r->store->path, index_error(rc));
+	return rc == MDB_MAP_FULL ? -2 : -1;
+}
+
+static int merge(struct recovery *r)
+{
+	for (unsigned batches = 1;; batches++) {
+		int rc = merge_some(r);
+
+		if (rc <= 0)
+			return rc;
+		/* The index must not know more than the segments hold. */
+		if (batches % BATCHES_TO_CHECKPOINT == 0 && syncfs(r->store->segment_dir) == 0)
+			checkpoint_take(&r->store->checkpoint, &r->store->index);
+	}
+}
+
+static int seal_kept(struct recovery *r)
+{
+	for (const struct source *s = r->kept; s; s = s->next) {
+		struct segment_row *row;
+		int rc = apply_segment(&r->apply, s->id, &row);
+
+		if (rc != 0)
+			return rc;
+		row->kind = s->kind;
+		row->flags |= SEGMENT_SEALED;
+	}
+	return 0;
+}
+
+/* Of self-tests: what was said of their end may be gone sooner than what they left. */
+static int drop_scratch(struct recovery *r)
+{
+	struct apply *a = &r->apply;
+	unsigned char key[KEY_ACCOUNT];
+	int rc;
+
+	do {
+		MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
+		MDB_cursor *c;
+
+		key_account(key, SCRATCH_FIRST);
+		rc = mdb_cursor_open(a->txn, a->index->accounts, &c);
+		if (rc != 0)
+			return rc;
+		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+		if (rc == 0)
+			memcpy(key, k.mv_data, sizeof(key));
+		mdb_cursor_close(c);
+		if (rc == 0)
+			rc = apply_account_removed(a, get64be(key));
+	} while (rc == 0);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int mark_complete(struct recovery *r)
+{
+	int rc = apply_begin(&r->apply, &r->store->index);
+
+	if (rc == 0) {
+		r->apply.state.building = false;
+		rc = seal_kept(r);
+		if (rc == 0)
+			rc = drop_scratch(r);
+		if (rc == 0)
+			rc = apply_end(&r->apply);
+		else
+			apply_abort(&r->apply);
+	}
+	if (rc == 0)
+		return 0;
+	snprintf(r->err, r->err_size, "%s/index: %s", r->store->path, index_error(rc));
+	return -1;
+}
+
+int recover(struct store *st, char *err, size_t n)
+{
+	struct recovery r = {.store = st, .err = err, .err_size = n};
+	uint64_t begun = store_time();
+	int rc;
+
+	do {
+		r.rebuilding = st->building;
+		rc = each_file(&r, add_source);
+		drop_done(&r);
+		if (rc == 0)
+			rc = merge(&r);
+		source_free_all(&r, &r.sources);
+		/* What was committed so far stays; the rest is read again. */
+	} while (rc == -2 && index_grow(&st->index) == 0);
+	if (rc == 0 && st->building)
+		rc = mark_complete(&r);
+	st->rebuilt = st->building && r.records > 0;
+	source_free_all(&r, &r.kept);
+	st->recovered_records = r.records;
+	st->recovered_ms = store_time() - begun;
+	return rc == 0 ? 0 : -1;
+}
+
+/* ---- what dead processes left ---- */
+
+static int sweep_segment(struct recovery *r, uint32_t id)
+{
+	struct segment_row row;
+	char name[SEGMENT_NAME];
+	int rc = index_segment(&r->store->index, r->apply.txn, id, &row);
+
+	segment_name(name, id);
+	if (rc == MDB_NOTFOUND)
+		segment_sweep(r->store, name);
+	return 0;
+}
+
+int recover_litter(struct store *st)
+{
+	char err[256];
+	struct recovery r = {.store = st, .err = err, .err_size = sizeof(err)};
+	int rc = apply_begin(&r.apply, &st->index);
+
+	if (rc != 0)
+		return rc;
+	rc = log_heal(st, &r.apply) == PSTN_OK ? each_file(&r, sweep_segment) : EIO;
+	if (rc == 0)
+		return apply_end(&r.apply);
+	apply_abort(&r.apply);
+	return EIO;
+}

@@ -1,0 +1,53 @@
+/*
+ * source.h - a segment as recovery reads it.
+ */
+#ifndef STORAGE_SOURCE_H
+#define STORAGE_SOURCE_H
+
+#include "index/apply.h"
+#include "segment/scan.h"
+
+struct store;
+
+struct source { /* a segment that may have something new */
+	struct source *next;
+	uint32_t id, kind;
+	int fd;            /* -1: not begun */
+	uint64_t from;     /* where the index's knowledge ends */
+	uint64_t sequence; /* of the first record not yet applied */
+	uint64_t seed, size;
+	bool has_record, done;
+	bool keep; /* something unreadable is at its end: never write there */
+	struct scan scan;
+};
+
+struct recovery {
+	struct store *store;
+	struct source *sources;
+	struct source *kept; /* done, and to be sealed */
+	struct apply apply;
+	bool rebuilding;
+	uint64_t records;
+	uint64_t octets; /* of records applied, to tell how far it is, */
+	uint64_t ahead;  /* read since, */
+	uint64_t total;  /* and there were at the begin */
+	char *err;
+	size_t err_size;
+};
+
+/* All: 0, or -1 and a sentence in the recovery's err. */
+
+/* Opens the segment and finds the first record from s->from on that counts. */
+int source_begin(struct recovery *, struct source *);
+/* The next one; at the end the segment is cut behind the last, and s->done set. */
+int source_advance(struct recovery *, struct source *);
+/* A rebuild has thousands of segments, of which few overlap: file and memory go until the segment's
+ * turn comes. */
+void source_park(struct recovery *, struct source *);
+int source_unpark(struct recovery *, struct source *);
+void source_free_all(struct recovery *, struct source **list);
+
+int recovery_fail(struct recovery *, uint32_t segment, const char *what);
+void recovery_tell_damage(struct recovery *, const struct source *);
+
+#endif
