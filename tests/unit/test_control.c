@@ -294,9 +294,11 @@ static void short_rows(void)
 	text = json_dumps(array, JSON_COMPACT);
 	CU_ASSERT_STRING_EQUAL(
 	    text, "[{\"name\":\"one\",\"help\":\"first\",\"args\":[{\"name\":\"user\",\"kind\":"
-		  "\"text\",\"optional\":false,\"confirm\":false,\"writes\":false,\"help\":\"\"},{"
+		  "\"text\",\"optional\":false,\"confirm\":false,\"writes\":false,\"file\":false,"
+		  "\"or_directory\":false,\"help\":\"\"},{"
 		  "\"name\":\"x\","
 		  "\"kind\":\"switch\",\"optional\":true,\"confirm\":false,\"writes\":false,"
+		  "\"file\":false,\"or_directory\":false,"
 		  "\"help\":\"\"}],"
 		  "\"each_generation\":false,\"changes\":false},{\"name\":\"two\",\"help\":\"\","
 		  "\"args\":[],\"each_generation\":false,\"changes\":false}]");
