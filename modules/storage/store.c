@@ -68,16 +68,10 @@ void warm_set(struct store *st, uint64_t account)
 
 int store_checkpoint_now(struct store *st)
 {
-	int rc = 0;
+	int rc;
 
 	atomic_store(&st->commit.since_checkpoint, 0);
-	/* The index must not know more than the segments hold. */
-	if (st->options.durability != DURABILITY_FULL && syncfs(st->segment_dir) != 0) {
-		rc = errno;
-		atomic_store(&st->shared->unsynced, 1);
-	}
-	if (rc == 0)
-		rc = checkpoint_take(&st->checkpoint, &st->index);
+	rc = checkpoint_take(&st->checkpoint, &st->index);
 	if (rc == 0)
 		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
 	else if (atomic_load(&st->shared->unsynced))
@@ -310,8 +304,10 @@ static int open_parts(struct store *st, bool first, char *err, size_t n)
 		snprintf(err, n, "%s: %s", path, index_error(rc));
 		return -1;
 	}
+	st->recovering = first;
 	if (first && recover(st, err, n) != 0)
 		return -1;
+	st->recovering = st->recovered_records > 0;
 	if (first)
 		missing_tell(st);
 	rc = checkpoint_take(&st->checkpoint, &st->index);

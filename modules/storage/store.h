@@ -121,8 +121,9 @@ struct store {
 	_Atomic bool checkpoint_queued, priming;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;
-	bool building; /* the index is being made from the segments */
-	bool rebuilt;  /* it was, at this start */
+	bool recovering; /* segments may hold what a process of lower durability left unsynced */
+	bool building;   /* the index is being made from the segments */
+	bool rebuilt;    /* it was, at this start */
 };
 
 /* NULL and a sentence in err: the store cannot be used. */

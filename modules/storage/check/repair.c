@@ -229,6 +229,22 @@ static mend *const mends[FAULT_KINDS] = {
     [FAULT_SEGMENT_TOTALS] = mend_segment_totals,
 };
 
+/* In a folder of which compaction has forgotten something a record without a row is no sign of a
+ * lost message: the walk through the segments would not bring it back. */
+static bool is_forgetful(struct repair *r, const struct fault *f)
+{
+	struct index *ix = &r->checker->store->index;
+	struct folder_row row;
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc != 0)
+		return true;
+	rc = index_folder(ix, txn, f->account, f->folder, &row);
+	index_read_end(ix, txn);
+	return rc != 0 || row.forgotten > 0;
+}
+
 static bool is_damage(enum fault_kind kind)
 {
 	return kind == FAULT_NO_RECORD || kind == FAULT_SEGMENT_MISSING || kind == FAULT_TEXT;
@@ -266,6 +282,8 @@ const char *repair_fault(struct repair *r, const struct fault *f)
 	/* What a row was is told by the segments alone. */
 	if (fn == mend_row && (r->checker->only || !r->checker->texts))
 		return "not mended: storage repair without --user and --quick does it";
+	if (fn == mend_row && !damage && is_forgetful(r, f))
+		return "not mended: storage rebuild-index does it, from the segments alone";
 	if (f->kind == FAULT_TEXT && f->expunged)
 		return "not mended: it was expunged before";
 	if (r->dry_run)

@@ -83,6 +83,7 @@ struct pending {
 			const uint32_t *ids;
 			uint32_t count;
 			enum segment_fate fate;
+			uint64_t end; /* of one to go: up to where it was emptied */
 		} segments;
 	};
 	int status;                   /* the result; a delivery's uid and uidl are in its record */

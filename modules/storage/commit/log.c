@@ -34,7 +34,7 @@ static unsigned list_choices(struct store *st, MDB_txn *txn, struct segment_choi
 			break;
 		id = get32be(k.mv_data);
 		if (segment_row_get(&row, id, v.mv_data, v.mv_size) && row.kind == SEGMENT_LOG &&
-		    !(row.flags & SEGMENT_SEALED) && row.end < st->options.segment_size)
+		    row.flags == 0 && row.end < st->options.segment_size)
 			choices[n++] = (struct segment_choice){id, row.end};
 	}
 	mdb_cursor_close(c);

@@ -73,7 +73,7 @@ static bool seal(struct compactor *c, uint32_t id)
 }
 
 /* This process's own ends with the next group; another's only if nobody writes it. */
-static bool seal_if_free(struct compactor *c, uint32_t id)
+static bool seal_if_free(struct compactor *c, uint32_t id, bool begun)
 {
 	struct store *st = c->store;
 	char name[SEGMENT_NAME];
@@ -88,7 +88,7 @@ static bool seal_if_free(struct compactor *c, uint32_t id)
 	own = st->log.fd >= 0 && st->log.id == id;
 	pthread_mutex_unlock(&st->commit.log);
 	/* What a dead process left in it is cut by whoever writes next, who must get at it. */
-	if ((c->by_command || is_old(fd)) &&
+	if ((c->by_command || begun || is_old(fd)) &&
 	    (own || (segment_lock(fd) == 0 && atomic_load(&st->shared->inflight) != id))) {
 		atomic_store(&st->commit.roll, own);
 		sealed = seal(c, id);
@@ -97,15 +97,31 @@ static bool seal_if_free(struct compactor *c, uint32_t id)
 	return sealed;
 }
 
+/* Until it was sealed others may have written to it. */
+static void look_again(struct compactor *c, struct survey_segment *s)
+{
+	struct index *ix = &c->store->index;
+	struct segment_row row;
+	MDB_txn *txn;
+
+	if (index_read(ix, &txn) != 0)
+		return;
+	if (index_segment(ix, txn, s->id, &row) == 0)
+		s->row = row;
+	index_read_end(ix, txn);
+}
+
+/* One that was emptied in part and is not sealed: replay after a crash does not know that it was. */
 static void seal_logs(struct compactor *c)
 {
 	for (size_t i = 0; i < c->survey.count; i++) {
 		struct survey_segment *s = &c->survey.segments[i];
 		uint64_t dead = c->by_command ? survey_reclaimable(s) : s->row.dead;
+		bool begun = s->row.flags & SEGMENT_STALE;
 
 		if (s->row.kind == SEGMENT_LOG && !(s->row.flags & SEGMENT_SEALED) &&
-		    worth(c, dead, survey_octets(s)) && seal_if_free(c, s->id))
-			s->row.flags |= SEGMENT_SEALED;
+		    (begun || worth(c, dead, survey_octets(s))) && seal_if_free(c, s->id, begun))
+			look_again(c, s);
 	}
 }
 
@@ -237,7 +253,9 @@ static void blocked(struct compactor *c, const char *why)
 {
 	compactor_tell_blocked(c, c->chosen->id, why);
 	if (is_stale(c, c->chosen->id)) {
-		c->phase = COMPACT_END;
+		/* What is gone already may go all the same: it is space. */
+		c->chosen = c->survey.segments + c->survey.count;
+		c->phase = COMPACT_REMOVE;
 		return;
 	}
 	next_segment(c);
@@ -268,6 +286,10 @@ static void begin_segment(struct compactor *c)
 		next_segment(c);
 		return;
 	}
+	if (!(s->row.flags & SEGMENT_SEALED)) {
+		blocked(c, "a process still writes to it");
+		return;
+	}
 	c->phase = COMPACT_INSPECT;
 	if (!evacuation_begin(&c->evacuation, c->store, s->id, c->retention))
 		blocked(c, c->evacuation.blocked);
@@ -287,6 +309,11 @@ static void inspected(struct compactor *c)
 	struct evacuation *e = &c->evacuation;
 	bool stale = c->chosen->row.flags & SEGMENT_STALE;
 
+	/* A large message is not moved: its file stays as long as it is needed. */
+	if (c->chosen->row.kind == SEGMENT_LARGE && e->needed > 0) {
+		next_segment(c);
+		return;
+	}
 	if (!stale && (e->needed >= e->octets || !worth(c, e->octets - e->needed, e->octets))) {
 		remember_futile(c, c->chosen);
 		next_segment(c);
@@ -304,11 +331,15 @@ static void inspected(struct compactor *c)
 static void moved(struct compactor *c)
 {
 	struct pending p = {.kind = PENDING_SEGMENT,
-			    .segments = {.ids = &c->chosen->id, .count = 1, .fate = SEGMENT_TO_GO}};
+			    .segments = {.ids = &c->chosen->id,
+					 .count = 1,
+					 .fate = SEGMENT_TO_GO,
+					 .end = c->evacuation.end}};
 
 	commit_wait(c->store, &p);
 	if (p.status != PSTN_OK) {
-		blocked(c, p.status == PSTN_E_DAMAGED
+		blocked(c, p.status == PSTN_E_BUSY ? "a process still writes to it"
+			   : p.status == PSTN_E_DAMAGED
 			       ? "the index counts messages in it that it does not hold; `storage "
 				 "check` tells which"
 			       : "the index cannot be changed; the log has more");

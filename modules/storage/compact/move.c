@@ -77,8 +77,11 @@ static int move_message(struct moving *m, const struct move *move)
 
 	if (rc != 0 || as == NEEDED_NOT)
 		return rc;
-	if (as == NEEDED_EXPUNGED && row.expunged_at < m->expired)
-		return forget_message(m, &r, &row);
+	if (as == NEEDED_EXPUNGED && row.expunged_at < m->expired) {
+		/* It expired just now: the folder was not noted as one to be told of again. */
+		m->pending->move.again |= move->loaded;
+		return move->loaded ? 0 : forget_message(m, &r, &row);
+	}
 	if (!move->loaded) {
 		m->pending->move.again = true;
 		return 0;
@@ -153,7 +156,8 @@ static int move_expunge(struct moving *m, const struct move *move)
 	if (n)
 		memcpy(ranges, move->body, size);
 	rc = needed_ranges(&look, &r, ranges, &n);
-	if (rc == 0 &&
+	/* An open session finds what was expunged since by these rows. */
+	if (rc == 0 && r.time < m->expired &&
 	    (n == 0 || n < r.count || !move->whole || memcmp(ranges, move->body, size) != 0))
 		rc = forget_change(m, &r);
 	if (rc != 0 || n == 0)
@@ -343,6 +347,8 @@ static int decide(struct apply *a, struct pending *p, uint32_t log, uint32_t id)
 		p->status = PSTN_E_FULL; /* no other could be begun */
 	else if (p->segments.fate == SEGMENT_TO_SEAL)
 		row->flags |= SEGMENT_SEALED;
+	else if (!(row->flags & SEGMENT_SEALED) || row->end != p->segments.end)
+		p->status = PSTN_E_BUSY; /* somebody writes to it */
 	else if (row->live)
 		p->status = PSTN_E_DAMAGED;
 	else

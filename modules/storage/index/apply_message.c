@@ -360,12 +360,33 @@ static int tell_flags(struct apply *a, const struct record *r, const struct flag
 	return put_change(a, r->account, r->folder, r->change, e->uid, &change);
 }
 
+/* Compaction may write a change of flags again behind the expunge of its message. */
+static int set_flags_of_expunged(struct apply *a, const struct record *r,
+				 const struct flag_entry *e)
+{
+	unsigned char key[KEY_MESSAGE];
+	struct message_row row;
+	int rc = index_tombstone(a->index, a->txn, r->account, r->folder, e->uid, &row);
+
+	if (rc != 0 || row.change >= r->change)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	row.flags = e->flags;
+	row.keywords = e->keywords;
+	row.change = r->change;
+	key_message(key, r->account, r->folder, e->uid);
+	return put_message(a, a->index->tombstones, key, &row);
+}
+
 static int set_flags(struct apply *a, const struct record *r, const struct flag_entry *e)
 {
 	unsigned char key[KEY_MESSAGE];
 	struct message_row row;
 	int rc = index_message(a->index, a->txn, r->account, r->folder, e->uid, &row);
 
+	if (rc == MDB_NOTFOUND && a->replay) {
+		rc = set_flags_of_expunged(a, r, e);
+		return rc == 0 ? tell_flags(a, r, e) : rc;
+	}
 	if (rc == MDB_NOTFOUND || (rc == 0 && row.change >= r->change))
 		return a->replay ? tell_flags(a, r, e) : 0;
 	if (rc != 0)

@@ -224,6 +224,15 @@ static int write_newer(struct checkpoint *c, struct checkpoint_state *state, boo
 	return rc;
 }
 
+/* The index must not know more than the segments hold: what was committed until the state was
+ * pinned is synced before the state counts. */
+static int sync_segments(const struct store *st)
+{
+	return st->options.durability == DURABILITY_FULL && !st->recovering
+		   ? 0
+		   : syncfs(st->segment_dir);
+}
+
 static int take(struct checkpoint *c, struct index *ix)
 {
 	struct checkpoint_state state = {.found = true};
@@ -238,7 +247,7 @@ static int take(struct checkpoint *c, struct index *ix)
 		mdb_txn_abort(pin);
 		return 0;
 	}
-	unsure = fdatasync(c->data) != 0;
+	unsure = sync_segments(ix->store) != 0 || fdatasync(c->data) != 0;
 	rc = unsure ? errno : write_newer(c, &state, &unsure);
 	if (unsure)
 		atomic_store(&ix->store->shared->unsynced, 1);

@@ -7,6 +7,7 @@
  */
 #include "restore.h"
 
+#include "open/maintenance.h"
 #include "store.h"
 #include "when.h"
 
@@ -205,6 +206,29 @@ static void restore_all(struct restore *s)
 	call->close(r->call);
 }
 
+static bool gives_up(void *arg)
+{
+	const struct recall *r = arg;
+
+	return r->store->host->call->cancelled(r->call);
+}
+
+/* What is set back exactly is told from what was there before by rows that must not go meanwhile. */
+static void restore_undisturbed(struct restore *s)
+{
+	struct recall *r = &s->recall;
+	bool alone = s->exact && !r->dry_run;
+
+	if (alone && !maintenance_wait(r->store, gives_up, r)) {
+		r->store->host->call->fail(r->call, "Nothing was restored: it was cancelled while "
+						    "compaction or a backup was at work.");
+		return;
+	}
+	restore_all(s);
+	if (alone)
+		maintenance_end(r->store);
+}
+
 void command_restore(void *inst, struct pstn_call *c)
 {
 	struct store *st = inst;
@@ -218,7 +242,7 @@ void command_restore(void *inst, struct pstn_call *c)
 		s->exact = st->host->call->arg(c, "exact") != NULL;
 		s->recall.live_too = true;
 		if (find_target(s) && find_folders(s) && judge_moment(s))
-			restore_all(s);
+			restore_undisturbed(s);
 	}
 	recall_end(&s->recall);
 	store_free(st, s);

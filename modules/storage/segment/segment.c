@@ -75,12 +75,34 @@ static int fill_new(struct store *st, struct segment *s, const char *temporary)
 	return status;
 }
 
+/* A number is given once: another process may have given higher ones whose files are gone by now. */
+static int take_number(struct store *st, uint32_t *id)
+{
+	uint32_t next = atomic_load(&st->next_segment);
+	struct state_row state;
+	MDB_txn *txn;
+	int rc = index_read(&st->index, &txn);
+
+	if (rc == 0) {
+		rc = index_state(&st->index, txn, &state);
+		index_read_end(&st->index, txn);
+	}
+	if (rc != 0)
+		return index_status(rc);
+	while (next <= state.segment &&
+	       !atomic_compare_exchange_weak(&st->next_segment, &next, state.segment + 1))
+		;
+	*id = atomic_fetch_add(&st->next_segment, 1);
+	return PSTN_OK;
+}
+
 static int try_create(struct store *st, struct segment *s)
 {
 	char temporary[64];
-	int status;
+	int status = take_number(st, &s->id);
 
-	s->id = atomic_fetch_add(&st->next_segment, 1);
+	if (status != PSTN_OK)
+		return status;
 	snprintf(temporary, sizeof(temporary), SEGMENT_TEMPORARY "%u-%d", s->id, (int)getpid());
 	s->fd = openat(st->segment_dir, temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (s->fd < 0)
