@@ -310,7 +310,7 @@ static void inspected(struct compactor *c)
 	bool stale = c->chosen->row.flags & SEGMENT_STALE;
 
 	/* A large message is not moved: its file stays as long as it is needed. */
-	if (c->chosen->row.kind == SEGMENT_LARGE && e->needed > 0) {
+	if (c->chosen->row.kind == SEGMENT_LARGE && e->needed > RESERVE_USE) {
 		next_segment(c);
 		return;
 	}
