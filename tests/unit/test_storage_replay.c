@@ -193,6 +193,30 @@ static void none(struct store_options *o)
 	o->durability = DURABILITY_NONE;
 }
 
+static void compact(struct rig *r)
+{
+	rig_command(r, "storage compact", NULL, "retention", "0", NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	fake_settle();
+}
+
+/* Segments are emptied and removed; then the index is made anew from what is left. */
+static void give_space_back(struct rig *r)
+{
+	for (uint32_t n = 9; n < 90; n += 10)
+		CU_ASSERT_EQUAL(ledger_deliver(r, n), PSTN_OK);
+	for (uint32_t n = 9; n < 80; n += 20)
+		CU_ASSERT_EQUAL(ledger_remove(r, n), PSTN_OK);
+	compact(r);
+	CU_ASSERT_EQUAL(ledger_deliver(r, 90), PSTN_OK);
+	CU_ASSERT_EQUAL(ledger_remove(r, 19), PSTN_OK);
+	compact(r);
+	rig_command(r, "storage rebuild-index", NULL, NULL, NULL, NULL, -1);
+	CU_ASSERT_FATAL(rig_reopen(r));
+	CU_ASSERT_EQUAL(ledger_remove(r, 39), PSTN_OK);
+	compact(r);
+}
+
 /* ---- cases ---- */
 
 #define REPLAYS(name, sentence, options, run, images, loses_index)                              \
@@ -212,6 +236,7 @@ REPLAYS(replays_rebuild, "an index that is made anew", NULL, lose_the_index, 70,
 REPLAYS(replays_turns, "two processes by turns", NULL, take_turns, 70, false)
 REPLAYS(replays_relaxed, "relaxed durability", relaxed, lower, 70, false)
 REPLAYS(replays_none, "no durability", none, lower, 40, false)
+REPLAYS(replays_compaction, "space that is given back", tiny_segments, give_space_back, 70, true)
 
 static const struct suite_case cases[] = {
     {"deliveries and removals", replays_single},
@@ -223,6 +248,7 @@ static const struct suite_case cases[] = {
     {"two processes by turns", replays_turns},
     {"relaxed durability", replays_relaxed},
     {"no durability", replays_none},
+    {"space that is given back", replays_compaction},
     {NULL, NULL},
 };
 
