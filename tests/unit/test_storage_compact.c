@@ -800,6 +800,149 @@ static void refuses_nonsense(void)
 	rig_end(&r);
 }
 
+/* ---- what was expunged and is not forgotten yet ---- */
+
+/* As if the message had been expunged earlier or later. */
+static void shift_death(struct rig *r, uint32_t uid, int64_t by)
+{
+	unsigned char key[KEY_MESSAGE], bytes[ROW_MESSAGE_MAX];
+	MDB_val k = {sizeof(key), key}, v = {0, bytes};
+	struct pstn_account account;
+	struct message_row row;
+	struct apply a;
+
+	rig_account(&account, ANN);
+	CU_ASSERT_EQUAL_FATAL(apply_begin(&a, &r->store->index), 0);
+	CU_ASSERT_EQUAL_FATAL(index_tombstone(a.index, a.txn, account.id, 1, uid, &row), 0);
+	row.expunged_at = (uint64_t)((int64_t)row.expunged_at + by);
+	key_message(key, account.id, 1, uid);
+	v.mv_size = message_row_put(&row, key, bytes);
+	CU_ASSERT_EQUAL(mdb_put(a.txn, a.index->tombstones, &k, &v, 0), 0);
+	CU_ASSERT_EQUAL(apply_end(&a), 0);
+}
+
+/* With a retention shorter than a session lasts, the session still sees what it saw. */
+static void keeps_what_sessions_count(void)
+{
+	struct pstn_maildrop_totals totals = {0};
+	struct pstn_message rows[8];
+	struct pstn_maildrop *d;
+	uint32_t count;
+	struct rig r;
+	int status;
+
+	begin(&r);
+	for (unsigned i = 1; i <= 5; i++)
+		deliver(&r, ANN, "INBOX", i, i == 1 ? 9000 : 300, NULL);
+	expunge(&r, ANN, "INBOX", 1, 3, 2);
+	shift_death(&r, 1, -3600000);
+	shift_death(&r, 3, -3600000);
+	d = rig_drop(&r, ANN, &status);
+	expunge(&r, ANN, "INBOX", 2, 2, 1);
+	CU_ASSERT_EQUAL(answered(compact(&r, "0"), "segments_removed"), 1);
+	CU_ASSERT_EQUAL(maildrop_table.totals(d, &totals, NULL, NULL), PSTN_OK);
+	CU_ASSERT_EQUAL(totals.zombies, 1);
+	CU_ASSERT_EQUAL(maildrop_table.list(d, 1, rows, 8, &count, NULL, NULL), PSTN_OK);
+	CU_ASSERT_EQUAL(count, 3);
+	maildrop_table.close(d);
+	rig_end(&r);
+}
+
+/* A change of flags that is written again stands behind the expunge of its message. */
+static void keeps_flags_of_the_expunged(void)
+{
+	struct rig r, copy;
+	struct pstn_account account;
+	struct message_row row = {0};
+	char path[600];
+	MDB_txn *txn;
+
+	begin(&r);
+	deliver(&r, ANN, "INBOX", 1, 300, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		deliver(&r, BOB, "INBOX", 2, 9000, NULL);
+	deliver(&r, BOB, "INBOX", 3, 300, NULL);
+	flag(&r, ANN, 1, PSTN_SEEN, 0);
+	deliver(&r, BOB, "INBOX", 4, 9000, NULL);
+	deliver(&r, BOB, "INBOX", 5, 9000, NULL);
+	deliver(&r, BOB, "INBOX", 6, 300, NULL);
+	expunge(&r, ANN, "INBOX", 1, 1, 1);
+	expunge(&r, BOB, "INBOX", 4, 5, 1);
+	shift_death(&r, 1, 86400000);
+	CU_ASSERT_EQUAL(answered(compact(&r, "0"), "segments_removed"), 1);
+	rig_account(&account, ANN);
+	open_copy(&r, &copy, path, false);
+	CU_ASSERT_EQUAL_FATAL(index_read(&copy.store->index, &txn), 0);
+	CU_ASSERT_EQUAL(index_tombstone(&copy.store->index, txn, account.id, 1, 1, &row), 0);
+	index_read_end(&copy.store->index, txn);
+	CU_ASSERT_EQUAL(row.flags, PSTN_SEEN);
+	close_copy(&copy);
+	rig_end(&r);
+}
+
+/* ---- two processes ---- */
+
+static void call_out(int fd)
+{
+	if (write(fd, "", 1) != 1)
+		_exit(9);
+}
+
+static void hear(int fd)
+{
+	char c;
+
+	if (read(fd, &c, 1) != 1)
+		_exit(8);
+}
+
+/* A process that has seen fewer segments come than another must not give their numbers again: the
+ * file would be taken for the one that is gone. */
+static void never_gives_a_number_twice(void)
+{
+	int up[2], down[2], status;
+	struct rig_listing l;
+	struct pstn_maildrop *d;
+	struct rig r;
+	pid_t pid;
+
+	CU_ASSERT_FATAL(pipe(up) == 0 && pipe(down) == 0);
+	begin(&r);
+	rig_crash(&r);
+	pid = fork();
+	if (pid == 0) {
+		struct rig other = r;
+
+		hear(down[0]);
+		other.store = NULL;
+		if (!rig_open(&other))
+			_exit(1);
+		deliver(&other, ANN, "INBOX", 1, 200000, NULL);
+		deliver(&other, ANN, "INBOX", 2, 200000, NULL);
+		call_out(up[1]);
+		_exit(0);
+	}
+	CU_ASSERT_FATAL(rig_open(&r));
+	call_out(down[1]);
+	hear(up[0]);
+	waitpid(pid, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+	expunge(&r, ANN, "INBOX", 1, 2, 1);
+	CU_ASSERT_EQUAL(answered(compact(&r, "0"), "segments_removed"), 2);
+	deliver(&r, ANN, "INBOX", 3, 200000, NULL);
+	rig_crash(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	d = rig_drop(&r, ANN, &status);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL(l.count, 1);
+	maildrop_table.close(d);
+	for (int i = 0; i < 2; i++) {
+		close(up[i]);
+		close(down[i]);
+	}
+	rig_end(&r);
+}
+
 static const struct suite_case cases[] = {
     {"nothing goes within the retention", keeps_within_retention},
     {"what has expired goes, nothing else", reclaims},
@@ -815,6 +958,9 @@ static const struct suite_case cases[] = {
     {"readers never notice", never_hinders_readers},
     {"lack of memory", bears_lack_of_memory},
     {"a retention that is none", refuses_nonsense},
+    {"what a session counts, with no retention at all", keeps_what_sessions_count},
+    {"flags that are told behind an expunge", keeps_flags_of_the_expunged},
+    {"a number of a segment is given once", never_gives_a_number_twice},
     {0},
 };
 
