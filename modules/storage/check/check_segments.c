@@ -108,6 +108,8 @@ static void check_message(struct checker *k, struct scan *s, bool sound)
 
 	if (place == PLACE_LIVE)
 		k->segment.live += length;
+	else if (place == PLACE_ELSEWHERE && !sound)
+		k->segment.unsure += length;
 	else if (place != PLACE_NONE)
 		k->segment.dead += length;
 	k->pass.messages++;
@@ -263,7 +265,7 @@ static void check_totals(struct checker *k)
 	index_read_end(&k->store->index, txn);
 	if (rc != 0 || memcmp(&now, &cs->row, sizeof(now)) != 0)
 		return;
-	if (now.live != cs->live || now.dead != cs->dead ||
+	if (now.live != cs->live || now.dead < cs->dead || now.dead > cs->dead + cs->unsure ||
 	    now.other != now.end - SEGMENT_HEAD - now.live - now.dead)
 		found(k, FAULT_SEGMENT_TOTALS, NULL, 0, now.end);
 }

@@ -25,6 +25,7 @@ struct checker_segment { /* the one being read */
 	bool whole;             /* read from its begin by this checker */
 	struct segment_row row; /* as it was at the begin */
 	uint64_t live, dead;
+	uint64_t unsure; /* octets of damaged copies: left behind, or never applied */
 };
 
 struct checker {
