@@ -28,6 +28,8 @@ void command_origin(struct store *, struct pstn_call *, const char *what, char o
 /* A status as the end of a sentence. */
 const char *command_reason(int status);
 
+void command_deliver(void *inst, struct pstn_call *);
+void command_fetch(void *inst, struct pstn_call *);
 void command_import(void *inst, struct pstn_call *);
 void command_export(void *inst, struct pstn_call *);
 void command_uidl_diff(void *inst, struct pstn_call *);

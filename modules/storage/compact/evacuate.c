@@ -1,13 +1,12 @@
 /*
- * evacuate.c - through a sealed segment, record by record: what is needed of it?
+ * evacuate.c - twice through a sealed segment: what is needed of it is counted, then moved.
  *
  * Nothing is moved out of a segment that cannot be gone through to its end, because a segment of
  * which something has been moved must be emptied before any other (docs/storage-format.md).
  */
-#include "evacuate.h"
+#include "evacuate_parts.h"
 
 #include "format/bytes.h"
-#include "needed.h"
 #include "store.h"
 
 #include <errno.h>
@@ -15,20 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOVES_MAX      128
-#define MOVE_OCTETS    ((uint64_t)256 << 10) /* of messages, written by one group */
-#define STEP_OCTETS    ((uint64_t)1 << 20)   /* gone through in one step */
-#define ROUNDS_MAX     4
-#define STATE_LENGTH   (RECORD_HEAD + BODY_STATE)
-#define CANNOT_READ    "it cannot be read; the disk may be failing"
-#define UNKNOWN_RECORD "it holds records of a later version of the server"
-#define DAMAGED_RECORD "one of its records is damaged; `storage check` tells which"
-#define NO_MEMORY      "there is not enough memory"
-#define INDEX_FAILED   "the index cannot be read"
+#define MOVES_MAX    128
+#define MOVE_OCTETS  ((uint64_t)256 << 10) /* of messages, written by one group */
+#define STEP_OCTETS  ((uint64_t)1 << 20)   /* gone through in one step */
+#define ROUNDS_MAX   4
+#define STATE_LENGTH (RECORD_HEAD + BODY_STATE)
 
 /* ---- the segment ---- */
 
-static bool block(struct evacuation *e, const char *why)
+bool evacuation_block(struct evacuation *e, const char *why)
 {
 	e->blocked = why;
 	return false;
@@ -40,10 +34,10 @@ static bool read_row(struct evacuation *e, struct segment_row *row)
 	int rc = index_read(&e->store->index, &txn);
 
 	if (rc != 0)
-		return block(e, INDEX_FAILED);
+		return evacuation_block(e, BLOCKED_INDEX_FAILED);
 	rc = index_segment(&e->store->index, txn, e->segment, row);
 	index_read_end(&e->store->index, txn);
-	return rc == 0 ? true : block(e, INDEX_FAILED);
+	return rc == 0 ? true : evacuation_block(e, BLOCKED_INDEX_FAILED);
 }
 
 static bool open_segment(struct evacuation *e)
@@ -55,12 +49,13 @@ static bool open_segment(struct evacuation *e)
 	segment_name(name, e->segment);
 	e->fd = openat(e->store->segment_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (e->fd < 0)
-		return block(e, errno == ENOENT ? "its file is missing" : CANNOT_READ);
+		return evacuation_block(e, errno == ENOENT ? "its file is missing"
+							   : BLOCKED_CANNOT_READ);
 	if (pread(e->fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return block(e, CANNOT_READ);
+		return evacuation_block(e, BLOCKED_CANNOT_READ);
 	if (segment_head_decode(&head, bytes, sizeof(bytes)) != RECORD_OK ||
 	    head.id != e->segment || memcmp(head.store, e->store->uuid, sizeof(head.store)) != 0)
-		return block(e, "its header is damaged");
+		return evacuation_block(e, "its header is damaged");
 	e->seed = head.seed;
 	return true;
 }
@@ -78,7 +73,7 @@ bool evacuation_begin(struct evacuation *e, struct store *st, uint32_t segment, 
 	e->window = store_alloc(st, SCAN_WINDOW);
 	e->moves = store_alloc(st, MOVES_MAX * sizeof(*e->moves));
 	if (!e->window || !e->moves)
-		return block(e, NO_MEMORY);
+		return evacuation_block(e, BLOCKED_NO_MEMORY);
 	if (!read_row(e, &row) || !open_segment(e))
 		return false;
 	e->end = row.end;
@@ -88,7 +83,7 @@ bool evacuation_begin(struct evacuation *e, struct store *st, uint32_t segment, 
 	return true;
 }
 
-static void drop_moves(struct evacuation *e)
+void evacuation_drop_moves(struct evacuation *e)
 {
 	for (uint32_t i = 0; i < e->count; i++)
 		store_free(e->store, e->moves[i].body);
@@ -99,7 +94,7 @@ static void drop_moves(struct evacuation *e)
 void evacuation_end(struct evacuation *e)
 {
 	if (e->moves)
-		drop_moves(e);
+		evacuation_drop_moves(e);
 	store_free(e->store, e->moves);
 	store_free(e->store, e->window);
 	touched_free(&e->touched, e->store);
@@ -110,212 +105,7 @@ void evacuation_end(struct evacuation *e)
 	e->fd = -1;
 }
 
-/* ---- a record ---- */
-
-static struct move *add_move(struct evacuation *e)
-{
-	struct move *m = &e->moves[e->count++];
-
-	*m = (struct move){.record = e->scan.record, .offset = e->scan.at};
-	return m;
-}
-
-static bool touch(struct evacuation *e)
-{
-	const struct record *r = &e->scan.record;
-
-	return touched_add(&e->touched, e->store, r->account, r->folder) == 0 ? true
-									      : block(e, NO_MEMORY);
-}
-
-static bool find_message(struct evacuation *e, enum needed_as *as, struct message_row *row)
-{
-	MDB_txn *txn;
-	int rc = index_read(&e->store->index, &txn);
-
-	if (rc != 0)
-		return block(e, INDEX_FAILED);
-	row->segment = 0;
-	rc =
-	    needed_message(&e->store->index, txn, &e->scan.record, e->segment, e->scan.at, as, row);
-	index_read_end(&e->store->index, txn);
-	return rc == 0 ? true : block(e, INDEX_FAILED);
-}
-
-static bool count_needed(struct evacuation *e, enum needed_as as)
-{
-	uint64_t length = record_length(&e->scan.record);
-
-	e->needed += length;
-	if (as == NEEDED_LIVE)
-		e->live += length;
-	/* What it says is no matter here, but whether it can be read. */
-	scan_verify(&e->scan);
-	return e->scan.failed ? block(e, CANNOT_READ) : true;
-}
-
-static bool consider_message(struct evacuation *e)
-{
-	struct message_row row;
-	enum needed_as as;
-	bool expired;
-
-	if (!find_message(e, &as, &row))
-		return false;
-	expired =
-	    as == NEEDED_EXPUNGED && row.expunged_at < snapshots_expired(e->store, e->retention);
-	if (as == NEEDED_NOT)
-		return row.segment ? true : touch(e);
-	if (!e->moving)
-		return expired ? touch(e) : count_needed(e, as);
-	if (expired) {
-		add_move(e);
-		return touch(e);
-	}
-	e->body_octets += record_length(&e->scan.record);
-	return evacuation_load(e, add_move(e));
-}
-
-/* The body of an expunge or of flags; NULL: blocked. */
-static const unsigned char *change_body(struct evacuation *e, size_t entry)
-{
-	const struct record *r = &e->scan.record;
-	const unsigned char *body = NULL;
-
-	if (scan_verify(&e->scan) && r->body_length == (uint64_t)r->count * entry)
-		body = scan_body(&e->scan);
-	if (!body)
-		block(e, e->scan.failed ? CANNOT_READ : DAMAGED_RECORD);
-	return body;
-}
-
-static int ask_ranges(const struct needed *look, const struct record *r, const unsigned char *body,
-		      void *out, uint32_t *n, bool *whole)
-{
-	struct uid_range *ranges = out, *before;
-	size_t size = *n * sizeof(*ranges);
-	int rc;
-
-	before = store_alloc(look->store, size + 1);
-	if (!before)
-		return ENOMEM;
-	if (!body_get_ranges(body, *n, ranges)) {
-		store_free(look->store, before);
-		return EINVAL;
-	}
-	memcpy(before, ranges, size);
-	rc = needed_ranges(look, r, ranges, n);
-	*whole = *n == r->count && memcmp(before, ranges, size) == 0;
-	store_free(look->store, before);
-	return rc;
-}
-
-static int ask_flags(const struct needed *look, const struct record *r, const unsigned char *body,
-		     void *out, uint32_t *n, bool *whole)
-{
-	int rc;
-
-	body_get_flags(body, *n, out);
-	rc = needed_flags(look, r, out, n);
-	*whole = *n == r->count;
-	return rc;
-}
-
-struct change_kind_of {
-	size_t entry, memory; /* octets of an entry on disk and in memory */
-	int (*ask)(const struct needed *, const struct record *, const unsigned char *body,
-		   void *out, uint32_t *n, bool *whole);
-};
-
-static const struct change_kind_of expunges = {BODY_RANGE, sizeof(struct uid_range), ask_ranges};
-static const struct change_kind_of flag_changes = {BODY_FLAG, sizeof(struct flag_entry), ask_flags};
-
-static bool ask_change(struct evacuation *e, const struct change_kind_of *kind, struct move *m)
-{
-	struct needed look = {.index = &e->store->index, .leaving = e->segment, .store = e->store};
-	const unsigned char *body = change_body(e, kind->entry);
-	int rc;
-
-	if (!body)
-		return false;
-	m->body = store_alloc(e->store, m->record.count * kind->memory + 1);
-	if (!m->body)
-		return block(e, NO_MEMORY);
-	rc = index_read(&e->store->index, &look.txn);
-	if (rc != 0)
-		return block(e, INDEX_FAILED);
-	rc = kind->ask(&look, &e->scan.record, body, m->body, &m->record.count, &m->whole);
-	index_read_end(&e->store->index, look.txn);
-	if (rc == 0)
-		return true;
-	return block(e, rc == EINVAL ? DAMAGED_RECORD : rc == ENOMEM ? NO_MEMORY : INDEX_FAILED);
-}
-
-static bool consider_change(struct evacuation *e, const struct change_kind_of *kind)
-{
-	struct move *m = add_move(e);
-
-	if (!ask_change(e, kind, m))
-		return false;
-	if (!e->moving && m->record.count)
-		e->needed += RECORD_CHANGE_HEAD + ALIGN8((uint64_t)m->record.count * kind->entry);
-	if (!m->whole && !touch(e))
-		return false;
-	if (!e->moving)
-		drop_moves(e);
-	return true;
-}
-
-/* What an account or a folder is called, and that an account is gone. */
-static bool consider_name(struct evacuation *e)
-{
-	const struct record *r = &e->scan.record;
-	struct account_row row;
-	MDB_txn *txn;
-	int rc;
-
-	if (r->type == RECORD_ACCOUNT_REMOVED && r->account < SCRATCH_FIRST) {
-		rc = index_read(&e->store->index, &txn);
-		if (rc != 0)
-			return block(e, INDEX_FAILED);
-		rc = index_account(&e->store->index, txn, r->account, &row);
-		index_read_end(&e->store->index, txn);
-		/* Told again now it would remove what came after. */
-		if (rc != MDB_NOTFOUND)
-			return block(e, "it says that an account was removed which is there again");
-	}
-	if (e->moving)
-		add_move(e);
-	else if (r->account < SCRATCH_FIRST)
-		e->needed += record_length(r);
-	return true;
-}
-
-static bool consider(struct evacuation *e)
-{
-	const struct record *r = &e->scan.record;
-
-	if (r->flags & RECORD_SKIPPABLE)
-		return block(e, UNKNOWN_RECORD);
-	switch (r->type) {
-	case RECORD_MESSAGE:
-		return consider_message(e);
-	case RECORD_EXPUNGE:
-		return consider_change(e, &expunges);
-	case RECORD_FLAGS:
-		return consider_change(e, &flag_changes);
-	case RECORD_FOLDER:
-		return touch(e);
-	case RECORD_KEYWORD:
-	case RECORD_ACCOUNT:
-	case RECORD_ACCOUNT_REMOVED:
-		return consider_name(e);
-	case RECORD_STATE:
-		return true;
-	default:
-		return block(e, UNKNOWN_RECORD);
-	}
-}
+/* ---- through its records ---- */
 
 /* The next record; more is false at the end of the segment. */
 static bool next_record(struct evacuation *e, bool *more)
@@ -324,11 +114,11 @@ static bool next_record(struct evacuation *e, bool *more)
 
 	*more = result == SCAN_RECORD;
 	if (e->scan.failed)
-		return block(e, CANNOT_READ);
+		return evacuation_block(e, BLOCKED_CANNOT_READ);
 	if (result == SCAN_UNKNOWN)
-		return block(e, UNKNOWN_RECORD);
+		return evacuation_block(e, BLOCKED_UNKNOWN_RECORD);
 	if (result == SCAN_GAP || (result == SCAN_END && e->scan.at < e->end))
-		return block(e, DAMAGED_RECORD);
+		return evacuation_block(e, BLOCKED_DAMAGED_RECORD);
 	return true;
 }
 
@@ -341,7 +131,7 @@ static bool count_folders(struct evacuation *e)
 	MDB_txn *txn;
 
 	if (index_read(&e->store->index, &txn) != 0)
-		return block(e, INDEX_FAILED);
+		return evacuation_block(e, BLOCKED_INDEX_FAILED);
 	while (touched_take(&e->touched, &at, &which)) {
 		struct folder_row f;
 
@@ -361,8 +151,9 @@ static bool all_found(struct evacuation *e)
 		return false;
 	if (e->live <= e->counted_live && e->live >= now.live)
 		return true;
-	return block(e, "the index counts other messages in it than it holds; `storage check` "
-			"tells which");
+	return evacuation_block(
+	    e, "the index counts other messages in it than it holds; `storage check` "
+	       "tells which");
 }
 
 enum evacuation_result evacuation_inspect(struct evacuation *e)
@@ -371,7 +162,7 @@ enum evacuation_result evacuation_inspect(struct evacuation *e)
 	bool more = true;
 
 	while (more && e->scan.next - begun < STEP_OCTETS) {
-		if (!next_record(e, &more) || (more && !consider(e)))
+		if (!next_record(e, &more) || (more && !evacuation_consider(e)))
 			return EVACUATION_BLOCKED;
 		if (e->touched.used >= TOUCHED_MAX && !count_folders(e))
 			return EVACUATION_BLOCKED;
@@ -401,11 +192,12 @@ static bool write_moves(struct evacuation *e)
 	if (e->count == 0)
 		return true;
 	commit_wait(e->store, &p);
-	drop_moves(e);
+	evacuation_drop_moves(e);
 	if (p.status == PSTN_E_FULL)
-		return block(e, "the disk is full");
+		return evacuation_block(e, "the disk is full");
 	if (p.status != PSTN_OK)
-		return block(e, "what is needed of it cannot be written; the log has more");
+		return evacuation_block(e,
+					"what is needed of it cannot be written; the log has more");
 	e->written += p.move.octets;
 	e->again |= p.move.again;
 	e->store->host->count(e->store->self, METRIC_MOVED_OCTETS, (int64_t)p.move.octets);
@@ -461,7 +253,7 @@ enum evacuation_result evacuation_move(struct evacuation *e)
 	if (e->telling)
 		return tell_folders(e) ? EVACUATION_MORE : EVACUATION_BLOCKED;
 	while (more && !batch_full(e) && e->scan.next - begun < STEP_OCTETS) {
-		if (!next_record(e, &more) || (more && !consider(e)))
+		if (!next_record(e, &more) || (more && !evacuation_consider(e)))
 			return EVACUATION_BLOCKED;
 	}
 	e->read = e->scan.next - begun;

@@ -76,7 +76,7 @@ struct uidl_list {
 	struct uidl_entry current; /* a record of several lines */
 	struct uidl_section sections[8];
 	uint32_t nsections, columns;
-	unsigned char column[UIDL_COLUMNS]; /* enum of uidl_lines.c */
+	unsigned char column[UIDL_COLUMNS]; /* enum of uidl_doveadm.c */
 	uint16_t column_at[UIDL_COLUMNS];   /* where its title begins */
 	char own_template[UIDL_TEMPLATE + 1];
 	bool too_long;
@@ -99,7 +99,7 @@ struct uidl_entry *uidl_list_name(const struct uidl_list *, const char *name, si
 struct uidl_entry *uidl_list_uid(const struct uidl_list *, uint32_t uid);
 struct uidl_entry *uidl_list_uidl(const struct uidl_list *, const char *uidl);
 
-/* For uidl_lines.c: takes a line without its end; adds an entry, strings copied. */
+/* For the formats (uidl_lines.h): takes a line without its end; adds an entry, strings copied. */
 void uidl_line(struct uidl_list *, char *line, size_t n);
 void uidl_line_end(struct uidl_list *); /* of the file */
 bool uidl_add(struct uidl_list *, const struct uidl_entry *);

@@ -1,7 +1,7 @@
 /*
  * home.c - a store's directory.
  */
-#include "home.h"
+#include "home_parts.h"
 
 #include "store.h"
 
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,11 +19,8 @@
 #define SHARED_SIZE 4096
 _Static_assert(sizeof(struct shared) <= SHARED_SIZE, "what is shared is one page");
 #define LOCK_WAIT_MS 15000
-#define UUID_TEXT    32
-#define IDENTITY     "postern store\n"
-#define IDENTITY_MAX 128
 
-static int say(const struct store *st, char *err, size_t n, const char *name, const char *what)
+int home_say(const struct store *st, char *err, size_t n, const char *name, const char *what)
 {
 	snprintf(err, n, "%s/%s: %s", st->path, name, what);
 	return -1;
@@ -36,7 +32,7 @@ static int make_directory(const struct store *st, const char *name, char *err, s
 {
 	if (mkdirat(st->dir, name, 0700) == 0 || errno == EEXIST)
 		return 0;
-	return say(st, err, n, name, strerror(errno));
+	return home_say(st, err, n, name, strerror(errno));
 }
 
 static int find_path(struct store *st, char *err, size_t n)
@@ -64,11 +60,11 @@ static int sync_names(const struct store *st, char *err, size_t n)
 
 	/* Where the server may not read, the administrator made the directory. */
 	if (parent >= 0 && fsync(parent) != 0 && errno != EINVAL)
-		rc = say(st, err, n, "..", strerror(errno));
+		rc = home_say(st, err, n, "..", strerror(errno));
 	if (parent >= 0)
 		close(parent);
 	if (rc == 0 && fsync(st->dir) != 0)
-		rc = say(st, err, n, ".", strerror(errno));
+		rc = home_say(st, err, n, ".", strerror(errno));
 	return rc;
 }
 
@@ -93,11 +89,12 @@ int home_open(struct store *st, char *err, size_t n)
 		return -1;
 	st->segment_dir = openat(st->dir, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->segment_dir < 0)
-		return say(st, err, n, "segments", strerror(errno));
+		return home_say(st, err, n, "segments", strerror(errno));
 	if (faccessat(st->segment_dir, ".", W_OK, 0) != 0)
-		return say(st, err, n, "segments",
-			   "is not writable for the server; it must belong to the user that the "
-			   "server runs as");
+		return home_say(
+		    st, err, n, "segments",
+		    "is not writable for the server; it must belong to the user that the "
+		    "server runs as");
 	return 0;
 }
 
@@ -142,24 +139,26 @@ int home_lock(struct store *st, bool *first, char *err, size_t n)
 
 	st->lock = openat(st->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (st->lock < 0 || ftruncate(st->lock, SHARED_SIZE) != 0)
-		return say(st, err, n, "lock", strerror(errno));
+		return home_say(st, err, n, "lock", strerror(errno));
 	/* LMDB cannot be opened twice by one process: this byte is the process's own. */
 	if (!home_lock_byte(st, F_WRLCK, HOME_PROCESS_BYTE + getpid()))
-		return say(st, err, n, "lock",
-			   "another storage instance of this server has the same path; give each "
-			   "its own");
+		return home_say(
+		    st, err, n, "lock",
+		    "another storage instance of this server has the same path; give each "
+		    "its own");
 	if (!wait_for_lock(st, first))
-		return say(st, err, n, "lock",
-			   "another process has been opening the store for 15 seconds; it may be "
-			   "recovering a large one, try again later");
+		return home_say(
+		    st, err, n, "lock",
+		    "another process has been opening the store for 15 seconds; it may be "
+		    "recovering a large one, try again later");
 	page = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, st->lock, 0);
 	if (page == MAP_FAILED)
-		return say(st, err, n, "lock", strerror(errno));
+		return home_say(st, err, n, "lock", strerror(errno));
 	st->shared = page;
 	if (*first)
 		memset(st->shared, 0, sizeof(*st->shared));
 	if (!snapshots_join(st))
-		return say(st, err, n, "lock", "too many processes have the store open");
+		return home_say(st, err, n, "lock", "too many processes have the store open");
 	return 0;
 }
 
@@ -167,7 +166,7 @@ int home_share(struct store *st, char *err, size_t n)
 {
 	return home_lock_byte(st, F_RDLCK, HOME_STORE_BYTE)
 		   ? 0
-		   : say(st, err, n, "lock", strerror(errno));
+		   : home_say(st, err, n, "lock", strerror(errno));
 }
 
 bool home_shared_by_others(struct store *st)
@@ -178,162 +177,6 @@ bool home_shared_by_others(struct store *st)
 bool home_scrub_lock(struct store *st, bool take)
 {
 	return home_lock_byte(st, take ? F_WRLCK : F_UNLCK, HOME_SCRUB_BYTE);
-}
-
-/* ---- identity ---- */
-
-static void uuid_text(const unsigned char uuid[16], char out[UUID_TEXT + 1])
-{
-	for (int i = 0; i < 16; i++)
-		snprintf(out + i * 2, 3, "%02x", uuid[i]);
-}
-
-static bool uuid_parse(const char *text, unsigned char uuid[16])
-{
-	for (int i = 0; i < 16; i++) {
-		unsigned v;
-
-		if (sscanf(text + i * 2, "%2x", &v) != 1)
-			return false;
-		uuid[i] = (unsigned char)v;
-	}
-	return true;
-}
-
-/* The lines that say what this is; a third one carries their checksum. */
-static int identity_text(const struct store *st, char *text, size_t n)
-{
-	char uuid[UUID_TEXT + 1];
-	int length;
-
-	uuid_text(st->uuid, uuid);
-	length = snprintf(text, n, IDENTITY "format %u\nid %s\n", STORE_FORMAT, uuid);
-	return length + snprintf(text + length, n - (size_t)length, "check %016llx\n",
-				 (unsigned long long)record_sum(text, (size_t)length, 0));
-}
-
-static int write_identity(struct store *st)
-{
-	char text[IDENTITY_MAX];
-	int fd, length, rc = 0;
-
-	length = identity_text(st, text, sizeof(text));
-	fd = openat(st->dir, "store.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, (size_t)length) != length || fsync(fd) != 0)
-		rc = errno ? errno : ENOSPC;
-	close(fd);
-	if (rc == 0 && renameat(st->dir, "store.new", st->dir, "store") != 0)
-		rc = errno;
-	if (rc == 0 && fsync(st->dir) != 0)
-		rc = errno;
-	return rc;
-}
-
-/* 1: there is none, or it is damaged; the segments say the same. */
-static int parse_identity(struct store *st, const char *text, char *err, size_t n)
-{
-	char uuid[UUID_TEXT + 1], same[IDENTITY_MAX];
-	unsigned format;
-
-	if (sscanf(text, IDENTITY "format %u\n", &format) != 1)
-		return 1;
-	if (format > STORE_FORMAT)
-		return say(st, err, n, "store",
-			   "the store was written by a later version of the server; start that "
-			   "version");
-	if (format < STORE_FORMAT)
-		return say(
-		    st, err, n, "store",
-		    "the store was written by an early version of the server whose format is "
-		    "not read any more; export its mail with that version and import it");
-	if (sscanf(text, IDENTITY "format %*u\nid %32[0-9a-f]", uuid) != 1 ||
-	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
-		return 1;
-	identity_text(st, same, sizeof(same));
-	return strcmp(text, same) == 0 ? 0 : 1;
-}
-
-static int read_identity(struct store *st, char *err, size_t n)
-{
-	char text[IDENTITY_MAX] = "";
-	ssize_t got;
-	int fd = openat(st->dir, "store", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return errno == ENOENT ? 1 : say(st, err, n, "store", strerror(errno));
-	got = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (got < 0)
-		return say(st, err, n, "store", strerror(errno));
-	return parse_identity(st, text, err, n);
-}
-
-static uint32_t segment_number(const char *name)
-{
-	char *end;
-	unsigned long id = strtoul(name, &end, 10);
-
-	return end != name && strcmp(end, ".seg") == 0 && id < UINT32_MAX ? (uint32_t)id : 0;
-}
-
-/* Calls each(arg, id) for every segment file until it returns false. */
-static void each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *),
-			 void *arg)
-{
-	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(dir)) != NULL) {
-		uint32_t id = segment_number(e->d_name);
-
-		if (id && !each(st, id, arg))
-			break;
-	}
-	closedir(dir);
-}
-
-static bool take_identity(struct store *st, uint32_t id, void *arg)
-{
-	unsigned char bytes[SEGMENT_HEAD];
-	struct segment_head head;
-	char name[SEGMENT_NAME];
-	bool *found = arg;
-	int fd;
-
-	segment_name(name, id);
-	fd = openat(st->segment_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return true;
-	*found = pread(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
-		 segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
-	close(fd);
-	if (*found)
-		memcpy(st->uuid, head.store, sizeof(st->uuid));
-	return !*found;
-}
-
-int home_identity(struct store *st, bool first, char *err, size_t n)
-{
-	bool known = false;
-	int rc = read_identity(st, err, n);
-
-	if (rc <= 0)
-		return rc;
-	if (!first)
-		return say(st, err, n, "store", "the file is missing or damaged");
-	each_segment(st, take_identity, &known);
-	if (!known && getrandom(st->uuid, sizeof(st->uuid), 0) != (ssize_t)sizeof(st->uuid))
-		return say(st, err, n, "store", strerror(errno));
-	rc = write_identity(st);
-	return rc == 0 ? 0 : say(st, err, n, "store", strerror(rc));
 }
 
 /* ---- the index's files ---- */
@@ -396,8 +239,38 @@ int home_discard_index(struct store *st, char *err, size_t n)
 	clear_directory(st, "index.damaged");
 	if (renameat(st->dir, "index", st->dir, "index.damaged") != 0 ||
 	    mkdirat(st->dir, "index", 0700) != 0)
-		return say(st, err, n, "index", strerror(errno));
+		return home_say(st, err, n, "index", strerror(errno));
 	return 0;
+}
+
+/* ---- the segments ---- */
+
+static uint32_t segment_number(const char *name)
+{
+	char *end;
+	unsigned long id = strtoul(name, &end, 10);
+
+	return end != name && strcmp(end, ".seg") == 0 && id < UINT32_MAX ? (uint32_t)id : 0;
+}
+
+void home_each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
+{
+	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		uint32_t id = segment_number(e->d_name);
+
+		if (id && !each(st, id, arg))
+			break;
+	}
+	closedir(dir);
 }
 
 static bool stop_at_first(struct store *st, uint32_t id, void *arg)
@@ -411,7 +284,7 @@ bool home_has_segments(struct store *st)
 {
 	bool any = false;
 
-	each_segment(st, stop_at_first, &any);
+	home_each_segment(st, stop_at_first, &any);
 	return any;
 }
 
@@ -429,7 +302,7 @@ uint32_t home_last_segment(struct store *st)
 {
 	uint32_t last = 0;
 
-	each_segment(st, larger, &last);
+	home_each_segment(st, larger, &last);
 	return last;
 }
 

@@ -1,0 +1,183 @@
+/*
+ * index_rows.c - single rows of the index, read with their checks and written with them.
+ */
+#include "index.h"
+
+#include "format/bytes.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define STATE_KEY "state"
+
+static int get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value)
+{
+	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
+
+	return mdb_get(txn, dbi, &k, value);
+}
+
+static int put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, const void *row, size_t length)
+{
+	MDB_val k = {.mv_size = n, .mv_data = (void *)(uintptr_t)key};
+	MDB_val v = {.mv_size = length, .mv_data = (void *)(uintptr_t)row};
+
+	return mdb_put(txn, dbi, &k, &v, 0);
+}
+
+int index_state(struct index *ix, MDB_txn *txn, struct state_row *row)
+{
+	MDB_val v;
+	int rc = get(txn, ix->meta, STATE_KEY, sizeof(STATE_KEY) - 1, &v);
+
+	if (rc != 0)
+		return rc;
+	return state_row_get(row, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_put_state(struct index *ix, MDB_txn *txn, const struct state_row *row)
+{
+	unsigned char bytes[ROW_STATE];
+
+	state_row_put(row, bytes);
+	return put(txn, ix->meta, STATE_KEY, sizeof(STATE_KEY) - 1, bytes, sizeof(bytes));
+}
+
+int index_segment(struct index *ix, MDB_txn *txn, uint32_t id, struct segment_row *row)
+{
+	unsigned char key[4];
+	MDB_val v;
+	int rc;
+
+	put32be(key, id);
+	rc = get(txn, ix->segments, key, sizeof(key), &v);
+	if (rc != 0)
+		return rc;
+	return segment_row_get(row, id, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_put_segment(struct index *ix, MDB_txn *txn, uint32_t id, const struct segment_row *row)
+{
+	unsigned char key[4], bytes[ROW_SEGMENT];
+
+	put32be(key, id);
+	segment_row_put(row, id, bytes);
+	return put(txn, ix->segments, key, sizeof(key), bytes, sizeof(bytes));
+}
+
+int index_account(struct index *ix, MDB_txn *txn, uint64_t account, struct account_row *row)
+{
+	unsigned char key[KEY_ACCOUNT];
+	MDB_val v;
+	int rc;
+
+	key_account(key, account);
+	rc = get(txn, ix->accounts, key, sizeof(key), &v);
+	if (rc != 0)
+		return rc;
+	return account_row_get(row, key, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_put_account(struct index *ix, MDB_txn *txn, uint64_t account,
+		      const struct account_row *row)
+{
+	unsigned char key[KEY_ACCOUNT], bytes[ROW_ACCOUNT_MAX];
+
+	key_account(key, account);
+	return put(txn, ix->accounts, key, sizeof(key), bytes, account_row_put(row, key, bytes));
+}
+
+int index_domain(struct index *ix, MDB_txn *txn, const char *domain, struct domain_row *row)
+{
+	MDB_val v;
+	int rc = get(txn, ix->domains, domain, strlen(domain), &v);
+
+	if (rc != 0)
+		return rc;
+	return domain_row_get(row, domain, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
+		 struct folder_row *row)
+{
+	unsigned char key[KEY_FOLDER];
+	MDB_val v;
+	int rc;
+
+	key_folder(key, account, folder);
+	rc = get(txn, ix->folders, key, sizeof(key), &v);
+	if (rc != 0)
+		return rc;
+	return folder_row_get(row, key, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_put_folder(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
+		     const struct folder_row *row)
+{
+	unsigned char key[KEY_FOLDER], bytes[ROW_FOLDER_MAX];
+
+	key_folder(key, account, folder);
+	return put(txn, ix->folders, key, sizeof(key), bytes, folder_row_put(row, key, bytes));
+}
+
+static int get_message(struct index *ix, MDB_txn *txn, MDB_dbi dbi,
+		       const unsigned char key[KEY_MESSAGE], struct message_row *row)
+{
+	MDB_val v;
+	int rc = get(txn, dbi, key, KEY_MESSAGE, &v);
+
+	if (rc != 0)
+		return rc;
+	return message_row_get(row, key, ix->tag, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_message(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint32_t uid,
+		  struct message_row *row)
+{
+	unsigned char key[KEY_MESSAGE];
+
+	key_message(key, account, folder, uid);
+	return get_message(ix, txn, ix->messages, key, row);
+}
+
+int index_tombstone(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint32_t uid,
+		    struct message_row *row)
+{
+	unsigned char key[KEY_MESSAGE];
+
+	key_message(key, account, folder, uid);
+	return get_message(ix, txn, ix->tombstones, key, row);
+}
+
+int index_change(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder, uint64_t change,
+		 uint32_t uid, struct change_row *row)
+{
+	unsigned char key[KEY_CHANGE];
+	MDB_val v;
+	int rc;
+
+	key_change(key, account, folder, change, uid);
+	rc = get(txn, ix->changes, key, sizeof(key), &v);
+	if (rc != 0)
+		return rc;
+	return change_row_get(row, key, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
+}
+
+int index_folder_id(struct index *ix, MDB_txn *txn, uint64_t account, const char *name,
+		    uint32_t *id)
+{
+	unsigned char key[KEY_NAME_MAX];
+	MDB_val v;
+	int rc;
+
+	*id = strcasecmp(name, "INBOX") == 0 ? FOLDER_INBOX : 0;
+	if (*id)
+		return 0;
+	rc = get(txn, ix->names, key, key_name(key, account, name), &v);
+	if (rc != 0)
+		return rc;
+	if (v.mv_size != 4)
+		return MDB_CORRUPTED;
+	*id = get32(v.mv_data);
+	return 0;
+}

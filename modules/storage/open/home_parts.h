@@ -1,0 +1,14 @@
+/*
+ * home_parts.h - what home.c and identity.c share.
+ */
+#ifndef STORAGE_HOME_PARTS_H
+#define STORAGE_HOME_PARTS_H
+
+#include "home.h"
+
+/* -1, and what is wrong with the file of that name as a sentence. */
+int home_say(const struct store *, char *err, size_t n, const char *name, const char *what);
+/* Calls each(store, id, arg) for every segment file until it returns false. */
+void home_each_segment(struct store *, bool (*each)(struct store *, uint32_t, void *), void *arg);
+
+#endif
