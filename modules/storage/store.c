@@ -3,8 +3,8 @@
  */
 #include "store.h"
 
-#include "commit/group.h"
 #include "commit/log.h"
+#include "commit/trouble.h"
 #include "format/bytes.h"
 #include "open/facts.h"
 #include "open/home.h"
@@ -72,7 +72,7 @@ int store_checkpoint_now(struct store *st)
 	if (rc == 0)
 		st->host->count(st->self, METRIC_CHECKPOINTS, 1);
 	else if (atomic_load(&st->shared->unsynced))
-		group_tell_unsynced(st, rc);
+		trouble_unsynced(st, rc);
 	else
 		st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "checkpoint-failed",
 					 PSTN_S("path", st->path),
@@ -84,6 +84,7 @@ static int checkpoint_work(void *arg)
 {
 	struct store *st = arg;
 
+	log_cut_now(st);
 	store_checkpoint_now(st);
 	atomic_store(&st->checkpoint_queued, false);
 	return PSTN_OK;
@@ -149,8 +150,9 @@ static void tick(void *arg, int status)
 
 	(void)status;
 	st->timer = st->host->after(st->self, NULL, st->options.checkpoint_interval, tick, st);
-	/* Without durability the disk follows when much has been committed, or at the stop. */
-	if (st->options.durability != DURABILITY_NONE)
+	/* Without durability the disk follows when much has been committed, or at the stop. Other
+	 * processes may wait for what has to be cut off here. */
+	if (st->options.durability != DURABILITY_NONE || st->commit.uncut)
 		store_checkpoint_soon(st);
 	files_forget_removed(&st->files);
 	/* There was no memory to go on. */

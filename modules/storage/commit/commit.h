@@ -106,9 +106,11 @@ struct commit {
 	pthread_mutex_t log; /* guards the store's log segment against priming */
 	uint64_t last_sequence;
 	_Atomic unsigned since_checkpoint;
-	_Atomic bool roll; /* the next group begins a new segment */
-	bool broken;    /* a group that failed could not be taken back: nothing more is written */
-	bool told_full; /* the log has heard that the disk is full */
+	_Atomic bool roll;          /* the next group begins a new segment */
+	_Atomic bool broken;        /* a group that failed may come back: nothing more is written */
+	_Atomic bool uncut;         /* one stands in the log still, and has to be cut off first */
+	bool told_full;             /* the log has heard that the disk is full, */
+	_Atomic bool told_unsynced; /* that a sync of the index failed */
 };
 
 int commit_init(struct commit *);

@@ -12,9 +12,9 @@
 
 #include "batch.h"
 #include "log.h"
-#include "open/facts.h"
 #include "prepare.h"
 #include "store.h"
+#include "trouble.h"
 
 #include <errno.h>
 #include <time.h>
@@ -84,43 +84,20 @@ static int write_records(struct group *g)
 	return rc;
 }
 
-static void tell_broken(struct store *st, int rc, const char *hint)
-{
-	facts_broken(st);
-	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_CRITICAL, "storage-broken",
-				 PSTN_S("path", st->path), PSTN_S("error", index_error(rc)),
-				 PSTN_U("segment", st->log.id), PSTN_S("hint", hint)));
-}
-
-static void give_up(struct store *st, int rc, const char *hint)
-{
-	st->commit.broken = true;
-	tell_broken(st, rc, hint);
-}
-
-/* Back to before the group. If even that fails, records that nobody was told of could come back
- * with uids given twice: then nothing more is written until the store is opened anew. */
+/* Back to before the group. What cannot be cut now is cut before anybody writes again, log_heal();
+ * if nobody can know whether it was, records that nobody was told of could come back with uids given
+ * twice: then nothing more is written until the store is opened anew. */
 static void take_back(struct group *g)
 {
-	struct store *st = g->store;
-	int rc;
+	bool unsure;
+	int rc = log_take_back(g->store, g->large, &unsure);
 
-	pthread_mutex_lock(&st->commit.log);
-	rc = segment_cut(&st->log, st->log.end);
-	pthread_mutex_unlock(&st->commit.log);
-	if (rc == 0 && g->large) {
-		unsigned char none[RECORD_HEAD] = {0};
-		struct iovec v = {none, sizeof(none)};
-
-		rc = segment_write(g->large, &v, 1, SEGMENT_HEAD);
-		if (rc == 0)
-			rc = segment_sync(g->large);
-	}
-	if (rc != 0)
-		give_up(st, rc,
-			"A write failed and could not be taken back. Nothing is accepted "
-			"until the disk works and the server is restarted; reading goes "
-			"on.");
+	if (rc == 0)
+		return;
+	if (unsure)
+		trouble_broken(g->store, rc, TROUBLE_NOT_TAKEN_BACK);
+	else
+		trouble_uncut(g->store, rc);
 }
 
 static int note_segment(struct group *g, uint32_t id, enum segment_kind kind, uint64_t end,
@@ -190,7 +167,7 @@ static int make_durable(struct group *g)
 		else
 			st->log.end += g->batch.length;
 	}
-	if (!st->commit.broken)
+	if (!st->commit.broken && !st->commit.uncut)
 		clear_inflight(g);
 	return rc;
 }
@@ -320,23 +297,6 @@ static bool refuse_deliveries(struct pending *group, int rc)
 	return any;
 }
 
-static void tell_failure(struct store *st, int rc)
-{
-	bool full = index_status(rc) == PSTN_E_FULL;
-
-	if (full && st->commit.told_full)
-		return;
-	st->commit.told_full = full;
-	if (full)
-		facts_full(st, true);
-	st->host->log(PSTN_EVENT(st->self, NULL, full ? PSTN_CRITICAL : PSTN_ERROR,
-				 full ? "storage-full" : "commit-failed", PSTN_S("path", st->path),
-				 PSTN_S("error", index_error(rc)),
-				 PSTN_S("hint", full ? "Mail is refused until there is space; "
-						       "deletions go on."
-						     : "Nothing of this group was acknowledged.")));
-}
-
 /* The index's pages of before the last checkpoint can be used again: a full disk may have room for
  * deletions then. LMDB tells of a full disk in either way. */
 static bool free_pages(struct store *st, int rc, int tries)
@@ -346,27 +306,17 @@ static bool free_pages(struct store *st, int rc, int tries)
 	return checkpoint_take(&st->checkpoint, &st->index) == 0;
 }
 
-/* What is in memory of the index may be dropped and read again from a disk that has older pages:
- * uids would be given twice. */
-void group_tell_unsynced(struct store *st, int rc)
-{
-	tell_broken(st, rc,
-		    "A sync failed, and nobody knows what of the index is on disk. Nothing "
-		    "is accepted until the disk works and the server is stopped and "
-		    "started; no mail is lost.");
-}
-
 static void judge_index(struct store *st, int rc)
 {
 	if (st->commit.broken)
 		return;
 	if (rc == MDB_PANIC) {
-		give_up(st, rc,
-			"The index could not be written. Nothing is accepted or read until "
-			"the disk works and the server is restarted.");
+		trouble_broken(st, rc,
+			       "The index could not be written. Nothing is accepted or read until "
+			       "the disk works and the server is restarted.");
 	} else if (atomic_load(&st->shared->unsynced)) {
 		st->commit.broken = true;
-		group_tell_unsynced(st, EIO);
+		trouble_unsynced(st, EIO);
 	}
 }
 
@@ -396,7 +346,7 @@ static int run(struct group *g)
 		}
 		if (rc == 0)
 			break;
-		tell_failure(st, rc);
+		trouble_group_failed(st, rc);
 		judge_index(st, probe_index(st));
 		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
 			break;
@@ -449,10 +399,8 @@ void group_run(struct store *st, struct pending *group)
 		if (p->status == PSTN_OK)
 			p->status = index_status(rc) < 0 ? index_status(rc) : PSTN_E_TEMPORARY;
 	}
-	if (rc == 0 && g.deliveries && st->commit.told_full) {
-		st->commit.told_full = false;
-		facts_full(st, false);
-	}
+	if (rc == 0 && g.deliveries)
+		trouble_space(st);
 	atomic_fetch_add(&st->commit.since_checkpoint, 1);
 	count(st, group);
 	tell_quotas(st, group);

@@ -9,7 +9,5 @@ struct store;
 
 /* Sets every pending's status. One thread at a time. May block. */
 void group_run(struct store *, struct pending *group);
-/* Tells the log that shared->unsynced was set, and why. */
-void group_tell_unsynced(struct store *, int rc);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "format/bytes.h"
 #include "store.h"
+#include "trouble.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -108,26 +109,26 @@ int log_roll(struct store *st, struct apply *a)
 	return PSTN_OK;
 }
 
-/* ---- what another process left ---- */
+/* ---- a group that failed ---- */
 
-static int cut_log(struct store *st, struct apply *a, uint32_t id)
+int log_take_back(struct store *st, struct segment *large, bool *unsure)
 {
-	struct segment_row *row;
-	struct segment dead;
-	int rc = apply_segment(a, id, &row), status;
+	unsigned char none[RECORD_HEAD] = {0};
+	struct iovec v = {none, sizeof(none)};
+	int rc;
 
-	if (rc != 0)
-		return index_status(rc);
-	status = segment_resume(st, id, row->end, &dead);
-	if (status == PSTN_E_NOT_FOUND)
-		return PSTN_OK;
-	if (status == PSTN_OK) {
-		status = segment_cut(&dead, row->end) == 0 ? PSTN_OK : PSTN_E_TEMPORARY;
-		segment_close(&dead, false);
-	}
-	return status;
+	pthread_mutex_lock(&st->commit.log);
+	rc = segment_cut(&st->log, st->log.end, unsure);
+	pthread_mutex_unlock(&st->commit.log);
+	if (rc == 0 && large)
+		rc = segment_write(large, &v, 1, SEGMENT_HEAD);
+	/* If this fails its file can go as a whole. */
+	if (rc == 0 && large)
+		rc = segment_sync(large);
+	return rc;
 }
 
+/* A large message that no index knows. */
 static int drop_large(struct store *st, struct apply *a, uint32_t id)
 {
 	struct segment_row known;
@@ -141,6 +142,57 @@ static int drop_large(struct store *st, struct apply *a, uint32_t id)
 	    fsync(st->segment_dir) != 0)
 		return PSTN_E_TEMPORARY;
 	return PSTN_OK;
+}
+
+/* What could not be taken back when it failed. */
+static int cut_own(struct store *st, struct apply *a)
+{
+	uint32_t large = (uint32_t)atomic_load(&st->shared->inflight_large);
+	bool unsure;
+	int rc;
+
+	pthread_mutex_lock(&st->commit.log);
+	rc = segment_cut(&st->log, st->log.end, &unsure);
+	pthread_mutex_unlock(&st->commit.log);
+	if (unsure)
+		trouble_broken(st, rc, TROUBLE_NOT_TAKEN_BACK);
+	if (rc != 0 || (large && drop_large(st, a, large) != PSTN_OK))
+		return PSTN_E_TEMPORARY;
+	atomic_store(&st->shared->inflight, 0);
+	atomic_store(&st->shared->inflight_large, 0);
+	trouble_cut(st);
+	return PSTN_OK;
+}
+
+void log_cut_now(struct store *st)
+{
+	struct apply a;
+
+	if (!st->commit.uncut || st->commit.broken || apply_begin(&a, &st->index) != 0)
+		return;
+	log_heal(st, &a);
+	apply_abort(&a);
+}
+
+/* ---- what another process left ---- */
+
+static int cut_log(struct store *st, struct apply *a, uint32_t id)
+{
+	struct segment_row *row;
+	struct segment dead;
+	bool unsure;
+	int rc = apply_segment(a, id, &row), status;
+
+	if (rc != 0)
+		return index_status(rc);
+	status = segment_resume(st, id, row->end, &dead);
+	if (status == PSTN_E_NOT_FOUND)
+		return PSTN_OK;
+	if (status == PSTN_OK) {
+		status = segment_cut(&dead, row->end, &unsure) == 0 ? PSTN_OK : PSTN_E_TEMPORARY;
+		segment_close(&dead, false);
+	}
+	return status;
 }
 
 /* The segment's writer lives. Usually it has just committed and will clear the page; if its commit
@@ -161,6 +213,8 @@ int log_heal(struct store *st, struct apply *a)
 	uint32_t large = (uint32_t)atomic_load(&st->shared->inflight_large);
 	int status = PSTN_OK;
 
+	if (st->commit.uncut)
+		return cut_own(st, a);
 	if ((id == 0 && large == 0) || id == st->log.id)
 		return PSTN_OK;
 	if (id)

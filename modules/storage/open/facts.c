@@ -37,8 +37,16 @@ void facts_full(struct store *st, bool full)
 void facts_broken(struct store *st)
 {
 	st->host->tell(st->self, "writing",
-		       "broken: a write failed and could not be taken back; nothing is accepted, "
-		       "restart the server when the disk works");
+		       "broken: a write failed, and what is on disk is not known; nothing is "
+		       "accepted, stop and start the server when the disk works");
+}
+
+void facts_unwritable(struct store *st, bool unwritable)
+{
+	st->host->tell(st->self, "writing",
+		       unwritable ? "failing: nothing is accepted until the disk can be written "
+				    "to; reading goes on"
+				  : NULL);
 }
 
 void facts_rebuild_asked(struct store *st)

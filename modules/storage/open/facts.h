@@ -17,6 +17,7 @@ const char *durability_meaning(int level);
 void facts_opened(struct store *);
 void facts_full(struct store *, bool full);
 void facts_broken(struct store *);
+void facts_unwritable(struct store *, bool unwritable);
 /* The index is made anew when the server is started the next time. */
 void facts_rebuild_asked(struct store *);
 

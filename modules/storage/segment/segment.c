@@ -263,9 +263,13 @@ int segment_sync(struct segment *s)
 	return fdatasync(s->fd) == 0 ? 0 : errno;
 }
 
-int segment_cut(struct segment *s, uint64_t end)
+int segment_cut(struct segment *s, uint64_t end, bool *unsure)
 {
-	if (ftruncate(s->fd, (off_t)end) != 0 || fsync(s->fd) != 0)
+	*unsure = false;
+	if (ftruncate(s->fd, (off_t)end) != 0)
+		return errno;
+	*unsure = fsync(s->fd) != 0;
+	if (*unsure)
 		return errno;
 	s->end = s->allocated = s->zeroed = s->busy = end;
 	return 0;

@@ -39,8 +39,9 @@ int segment_room(struct segment *, uint64_t need, bool reserve);
 /* 0 or errno. */
 int segment_write(struct segment *, struct iovec *, size_t n, uint64_t offset);
 int segment_sync(struct segment *);
-/* What is at `end` and after never was; durable. 0 or errno. */
-int segment_cut(struct segment *, uint64_t end);
+/* What is at `end` and after never was; durable. 0 or errno; *unsure: it looks cut and may come
+ * back. */
+int segment_cut(struct segment *, uint64_t end, bool *unsure);
 /* Write zeros ahead of the writer. */
 void segment_prime(struct store *, struct segment *, pthread_mutex_t *, uint64_t limit);
 /* Gives space that is not used back, save the reserve if it is to be kept, and lets go. */
