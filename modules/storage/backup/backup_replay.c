@@ -216,14 +216,15 @@ static bool merge_some(struct merge *m)
 	}
 	if (rc == 0)
 		rc = apply_end(&m->apply);
-	if (rc != 0)
+	if (rc != 0) {
 		b->ops->fail(b->call, "%s/" DIRECTORY ": %s.", b->store->path, index_error(rc));
-	b->ops->progress(b->call, m->done, m->total, "octets read");
-	if (rc == 0 && b->ops->cancelled(b->call)) {
-		b->ops->fail(b->call, "Cancelled; nothing was restored.");
 		return false;
 	}
-	return rc == 0;
+	b->ops->progress(b->call, m->done, m->total, "octets read");
+	if (!b->ops->cancelled(b->call))
+		return true;
+	b->ops->fail(b->call, "Cancelled; nothing was restored.");
+	return false;
 }
 
 /* ---- all of it ---- */

@@ -88,8 +88,10 @@ bool compactor_remove(struct compactor *c)
 	}
 	c->gone_count = 0;
 	/* A file that comes back in a power cut needs its row, which says that it is gone. */
-	if (n && fsync(st->segment_dir) != 0)
+	if (n && fsync(st->segment_dir) != 0) {
+		compactor_tell_blocked(c, ids[0], "that its file was removed cannot be synced");
 		return false;
+	}
 	files_forget_removed(&st->files);
 	/* Copies of messages in a file that stays would be believed by an index made anew, once what is
 	 * told of them elsewhere was gone too. */

@@ -55,11 +55,13 @@ static bool take_directory(struct export *ex, bool mbox)
 		close(fd);
 		if (n == (ssize_t)strlen(mark) && memcmp(there, mark, (size_t)n) == 0)
 			return true;
-		export_fail(ex, "The directory has an export of another account or format; choose "
-				"an empty one.");
-		return false;
-	}
-	if (!is_empty(ex)) {
+		if (n < 0 || n > (ssize_t)strlen(mark) || memcmp(there, mark, (size_t)n) != 0) {
+			export_fail(ex, "The directory has an export of another account or format; "
+					"choose an empty one.");
+			return false;
+		}
+		/* Its begin: for more there was no space, and nothing else has been written yet. */
+	} else if (!is_empty(ex)) {
 		export_fail(ex, "The directory is not empty, and no export of this account; choose "
 				"an empty one.");
 		return false;
