@@ -67,11 +67,14 @@ struct disk_fault {
 	uint32_t times;  /* how many calls in a row; 0: all from then on */
 	int error;       /* errno, or 0: the call is cut short, if it can be */
 	bool space_only; /* only calls that need new space fail */
+	bool read_only;  /* syncs go on: a file system that may be read only now */
 	bool reads;      /* reads count and fail instead */
 };
 
 /* For files below the directory; counts from 1 again. Not shared: a child has its own. */
 void disk_fail(const char *directory, const struct disk_fault *);
+/* A file is about to be made by a call that is not caught: 0, or the errno that it fails with. */
+int disk_makes_file(void);
 /* All works again. The number of calls that counted; *hit: how many failed. */
 uint32_t disk_heal(uint32_t *hit);
 

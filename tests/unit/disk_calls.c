@@ -183,6 +183,16 @@ ssize_t preadv64v2(int fd, const struct iovec *v, int count, off64_t at, int fla
 
 /* ---- size ---- */
 
+/* number: of the system call. */
+static int plain_size(int fd, enum disk_call call, long number, off_t from, off_t length, int mode)
+{
+	if (call == CALL_TRUNCATE)
+		return (int)syscall(number, fd, length);
+	if (disk_is_sparse() && mode == 0)
+		return grow(fd, from + length);
+	return (int)syscall(number, fd, mode, from, length);
+}
+
 static int watched_size(int fd, enum disk_call call, long number, off_t from, off_t length,
 			int mode)
 {
@@ -197,8 +207,7 @@ static int watched_size(int fd, enum disk_call call, long number, off_t from, of
 		errno = error;
 		return -1;
 	}
-	if ((call == CALL_TRUNCATE ? syscall(number, fd, length)
-				   : syscall(number, fd, mode, from, length)) != 0)
+	if (plain_size(fd, call, number, from, length, mode) != 0)
 		return -1;
 	if (object)
 		disk_note_size(object, end, call == CALL_ALLOCATE);
@@ -212,11 +221,8 @@ static int do_size(int fd, enum disk_call call, off_t from, off_t length, int mo
 	long number = call == CALL_TRUNCATE ? SYS_ftruncate : SYS_fallocate;
 	int rc;
 
-	if (disk_is_sparse() && call == CALL_ALLOCATE && mode == 0)
-		return grow(fd, from + length);
 	if (!disk_watches())
-		return (int)(call == CALL_TRUNCATE ? syscall(number, fd, length)
-						   : syscall(number, fd, mode, from, length));
+		return plain_size(fd, call, number, from, length, mode);
 	disk_enter();
 	rc = watched_size(fd, call, number, from, length, mode);
 	disk_leave();
@@ -330,6 +336,18 @@ static int do_open(int dirfd, const char *path, int flags, mode_t mode)
 	fd = watched_open(dirfd, path, flags, mode);
 	disk_leave();
 	return fd;
+}
+
+int disk_makes_file(void)
+{
+	int error = 0;
+
+	if (!disk_watches())
+		return 0;
+	disk_enter();
+	error = disk_verdict(CALL_ENTER, 0, 0, NULL);
+	disk_leave();
+	return error > 0 ? error : 0;
 }
 
 static mode_t mode_of(int flags, va_list ap)

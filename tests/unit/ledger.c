@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 struct told {
-	uint32_t uid;
+	uint32_t uid, back; /* back: of a message that was removed and has come back */
 	char uidl[PSTN_UIDL_MAX + 1];
 };
 
@@ -20,7 +20,7 @@ static struct told *told, copy[LEDGER_MESSAGES];
 
 /* As of the moment that ledger_at() was given. */
 static enum ledger_mark state[LEDGER_MESSAGES];
-static bool seen[LEDGER_MESSAGES], indexed;
+static bool seen[LEDGER_MESSAGES], is_back[LEDGER_MESSAGES], indexed;
 
 static char fault[512];
 
@@ -35,6 +35,25 @@ void ledger_begin(void)
 	memset(shared, 0, n);
 	told = shared;
 	memset(state, 0, sizeof(state));
+	memset(is_back, 0, sizeof(is_back));
+}
+
+/* What somebody was told becomes the present state. */
+static void note(uint32_t n, enum ledger_mark mark)
+{
+	is_back[n] |= mark == LEDGER_SENT && state[n] == LEDGER_GONE;
+	state[n] = mark;
+}
+
+static void mark(uint32_t n, enum ledger_mark mark)
+{
+	note(n, mark);
+	disk_mark(mark, n);
+}
+
+static uint32_t *uid_of(uint32_t n)
+{
+	return is_back[n] ? &told[n].back : &told[n].uid;
 }
 
 /* ---- messages ---- */
@@ -91,21 +110,16 @@ static void learn(struct rig *r, uint32_t n, uint32_t uid)
 	CU_ASSERT_EQUAL_FATAL(index_message(&r->store->index, txn, account.id, folder, uid, &row),
 			      0);
 	index_read_end(&r->store->index, txn);
-	told[n].uid = uid;
+	*uid_of(n) = uid;
+	if (is_back[n])
+		CU_ASSERT_STRING_EQUAL(row.uidl, told[n].uidl);
 	snprintf(told[n].uidl, sizeof(told[n].uidl), "%s", row.uidl);
 }
 
 static void acknowledged(struct rig *r, uint32_t n, uint32_t uid)
 {
 	learn(r, n, uid);
-	state[n] = LEDGER_SAFE;
-	disk_mark(LEDGER_SAFE, n);
-}
-
-static void sent(uint32_t n)
-{
-	state[n] = LEDGER_SENT;
-	disk_mark(LEDGER_SENT, n);
+	mark(n, LEDGER_SAFE);
 }
 
 int ledger_deliver(struct rig *r, uint32_t n)
@@ -115,7 +129,7 @@ int ledger_deliver(struct rig *r, uint32_t n)
 	uint32_t uid;
 	int status;
 
-	sent(n);
+	mark(n, LEDGER_SENT);
 	uid = rig_deliver_bytes(r, ledger_user(n), ledger_folder(n), text, length, unique_id(n),
 				&status);
 	if (status == PSTN_OK)
@@ -160,7 +174,7 @@ static void send_text(struct waiting *w, struct pstn_session *s)
 	const char *text = ledger_text(w->n, &length);
 
 	rig_account(&account, ledger_user(w->n));
-	sent(w->n);
+	mark(w->n, LEDGER_SENT);
 	w->status = delivery_table.begin(w->rig->store, s, &q, &w->delivery, done, w);
 	if (w->status != PSTN_OK) {
 		w->delivery = NULL;
@@ -218,15 +232,12 @@ int ledger_remove(struct rig *r, uint32_t n)
 
 	if (!d)
 		return status;
-	number = number_of(d, told[n].uid);
+	number = number_of(d, *uid_of(n));
 	CU_ASSERT_NOT_EQUAL(number, 0);
-	state[n] = LEDGER_LEAVING;
-	disk_mark(LEDGER_LEAVING, n);
+	mark(n, LEDGER_LEAVING);
 	status = rig_expunge(d, &number, 1);
-	if (status == PSTN_OK) {
-		state[n] = LEDGER_GONE;
-		disk_mark(LEDGER_GONE, n);
-	}
+	if (status == PSTN_OK)
+		mark(n, LEDGER_GONE);
 	maildrop_table.close(d);
 	return status;
 }
@@ -238,15 +249,46 @@ void ledger_flag(struct rig *r, uint32_t n, uint32_t add, uint32_t remove)
 
 	if (!d)
 		return;
-	maildrop_table.flag(d, number_of(d, told[n].uid), add, remove);
+	maildrop_table.flag(d, number_of(d, *uid_of(n)), add, remove);
 	maildrop_table.close(d);
 }
 
-void ledger_noted(struct rig *r, uint32_t n)
+/* ---- what commands bring ---- */
+
+static const char *read_number(struct pstn_maildrop *d, uint32_t number, uint32_t *n,
+			       size_t *length)
 {
-	(void)r;
-	state[n] = LEDGER_SAFE;
-	disk_mark(LEDGER_SAFE, n);
+	int status;
+	const char *text = rig_text(d, number, length, &status);
+
+	if (!text || sscanf(text, "Subject: %u\r\n", n) != 1)
+		*n = LEDGER_MESSAGES;
+	return text;
+}
+
+void ledger_coming(uint32_t n)
+{
+	mark(n, LEDGER_SENT);
+}
+
+void ledger_came(struct rig *r, uint32_t n)
+{
+	static struct rig_listing l;
+	int status;
+	struct pstn_maildrop *d = rig_folder(r, ledger_user(n), ledger_folder(n), &status);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	rig_list(d, &l);
+	for (uint32_t i = 0; i < l.count; i++) {
+		uint32_t found;
+		size_t length;
+
+		read_number(d, l.rows[i].number, &found, &length);
+		if (found == n)
+			acknowledged(r, n, l.rows[i].uid);
+	}
+	maildrop_table.close(d);
+	CU_ASSERT_EQUAL(state[n], LEDGER_SAFE);
 }
 
 /* ---- what was told at a moment ---- */
@@ -270,6 +312,7 @@ void ledger_at(const struct disk_history *h, uint32_t ops)
 
 	indexed = false;
 	memset(state, 0, sizeof(state));
+	memset(is_back, 0, sizeof(is_back));
 	memcpy(copy, shared, sizeof(copy));
 	told = copy;
 	for (uint32_t i = 0; i < h->count && i < ops; i++) {
@@ -282,7 +325,7 @@ void ledger_at(const struct disk_history *h, uint32_t ops)
 		if (op->mark == LEDGER_SYNCED)
 			memcpy(synced, state, sizeof(synced));
 		else if (op->mark <= LEDGER_GONE)
-			state[op->value] = op->mark;
+			note(op->value, op->mark);
 	}
 	if (weak)
 		weaken(synced);
@@ -303,15 +346,17 @@ static const char *wrong(const struct pstn_message *m, const char *what)
 
 static void keep(const struct pstn_message *m, uint32_t n)
 {
-	told[n].uid = m->uid;
+	*uid_of(n) = m->uid;
 	snprintf(told[n].uidl, sizeof(told[n].uidl), "%s", m->uidl);
 }
 
 static const char *check_identity(const struct pstn_message *m, uint32_t n)
 {
+	if (is_back[n] && strcmp(m->uidl, told[n].uidl) != 0)
+		return wrong(m, "is back with another unique id");
 	if (state[n] == LEDGER_SENT)
 		keep(m, n);
-	else if (told[n].uid && (m->uid != told[n].uid || strcmp(m->uidl, told[n].uidl) != 0))
+	else if (*uid_of(n) && (m->uid != *uid_of(n) || strcmp(m->uidl, told[n].uidl) != 0))
 		return wrong(m, "its uid or unique id is not the one that was told");
 	for (uint32_t i = 0; i < LEDGER_MESSAGES; i++) {
 		/* One that had been told for sure belongs to its message for ever. */
@@ -320,7 +365,8 @@ static const char *check_identity(const struct pstn_message *m, uint32_t n)
 		if (strcmp(ledger_user(i), ledger_user(n)) != 0 ||
 		    strcmp(ledger_folder(i), ledger_folder(n)) != 0)
 			continue;
-		if (m->uid == told[i].uid || strcmp(m->uidl, told[i].uidl) == 0)
+		if (m->uid == told[i].uid || m->uid == *uid_of(i) ||
+		    strcmp(m->uidl, told[i].uidl) == 0)
 			return wrong(m, "its uid or unique id was another message's");
 	}
 	return NULL;
@@ -331,12 +377,11 @@ static const char *check_message(struct pstn_maildrop *d, const struct pstn_mess
 {
 	size_t length, sent_length;
 	uint32_t n;
-	int status;
-	const char *sent, *text = rig_text(d, m->number, &length, &status);
+	const char *sent, *text = read_number(d, m->number, &n, &length);
 
 	if (!text)
 		return wrong(m, "cannot be read");
-	if (sscanf(text, "Subject: %u\r\n", &n) != 1 || n >= LEDGER_MESSAGES)
+	if (n >= LEDGER_MESSAGES)
 		return wrong(m, "is not a message that was sent");
 	if (state[n] < LEDGER_SENT || strcmp(user, ledger_user(n)) != 0 ||
 	    strcmp(folder, ledger_folder(n)) != 0)

@@ -37,8 +37,12 @@ void ledger_deliver_group(struct rig *, uint32_t first, uint32_t count);
 int ledger_remove(struct rig *, uint32_t n);
 /* Sets and clears flags of what is in the folder of message n; nobody waits for them. */
 void ledger_flag(struct rig *, uint32_t n, uint32_t add, uint32_t remove);
-/* Message n was brought by somebody else (an import): it is noted as delivered. */
-void ledger_noted(struct rig *, uint32_t n);
+/* A command (an import, a restore) is about to bring message n: it may be there from now on; and it
+ * has brought it. It may have been there before, and been removed. */
+void ledger_coming(uint32_t n);
+void ledger_came(struct rig *, uint32_t n);
+/* The users' accounts, in a directory that can be copied into a backup. */
+void ledger_accounts(struct rig *);
 /* Text of message n in wire form; a static buffer. */
 const char *ledger_text(uint32_t n, size_t *length);
 const char *ledger_user(uint32_t n);

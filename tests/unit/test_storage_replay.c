@@ -2,11 +2,9 @@
  * test_storage_replay.c - power cuts: whatever subset of what was not synced has reached the disk,
  * the store opens, has what was acknowledged, and goes on.
  */
+#include "disk_suite.h"
 #include "replay.h"
-#include "suite.h"
 
-#include <malloc.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -254,11 +252,5 @@ static const struct suite_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	/* Thousands of stores are opened here; what is simulated needs no disk. */
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	/* And hundreds of windows allocated, which need not go back to the system each time. */
-	mallopt(M_MMAP_THRESHOLD, 1 << 30);
-	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	return suite_run("storage_replay", cases, argc > 1 ? argv[1] : NULL);
+	return disk_suite_run("storage_replay", cases, argc, argv);
 }

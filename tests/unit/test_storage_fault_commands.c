@@ -1,0 +1,477 @@
+/*
+ * test_storage_fault_commands.c - commands that write much, on a disk that fails: each says why it
+ * stopped, loses nothing, and goes on when it is asked for again. Compaction on a full disk goes on
+ * by itself.
+ */
+#include "disk_suite.h"
+#include "trial.h"
+
+#include "modules/storage/recall/when.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../tools/posternctl_beneath.h"
+
+#define ANN "ann@example.org"
+
+/* Messages of the ledger that are ann's, in her INBOX. */
+static const uint32_t own[] = {0, 1, 4, 6, 7}, others[] = {12, 13, 15, 16, 18};
+#define OWN (sizeof(own) / sizeof(*own))
+
+struct command {
+	const char *name;
+	void (*prepare)(struct trial *); /* while the disk still works */
+	bool (*run)(struct trial *);     /* says that it has done all */
+	void (*expect_done)(struct trial *);
+};
+
+/* ---- files of backups and exports are made by a call that has no function of libc ---- */
+
+int __real_beneath_open(int dir, const char *path, int flags);
+int __wrap_beneath_open(int dir, const char *path, int flags);
+
+int __wrap_beneath_open(int dir, const char *path, int flags)
+{
+	int error = flags & O_CREAT ? disk_makes_file() : 0;
+
+	if (error == 0)
+		return __real_beneath_open(dir, path, flags);
+	errno = error;
+	return -1;
+}
+
+/* ---- commands ---- */
+
+static char answer[8192];
+
+static bool call(struct trial *t, const char *name, const struct rig_argument *args, size_t n)
+{
+	snprintf(answer, sizeof(answer), "%s", rig_call(&t->rig, name, args, n));
+	if (rig_command_failed() && strlen(answer) < 20)
+		trial_complain(t, "%s gives no reason: %s", name, answer);
+	return !rig_command_failed();
+}
+
+static bool call_1(struct trial *t, const char *name, const char *arg, const char *value)
+{
+	const struct rig_argument args[] = {{arg, value, -1}};
+
+	return call(t, name, args, 1);
+}
+
+static long number(const char *key)
+{
+	char text[64];
+	const char *at;
+
+	snprintf(text, sizeof(text), "\"%s\":", key);
+	at = strstr(answer, text);
+	return at ? strtol(at + strlen(text), NULL, 10) : -1;
+}
+
+static const char *scratch(const char *name)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", fake_directory(), name);
+	return path;
+}
+
+static void remove_own(struct trial *t)
+{
+	for (size_t i = 0; i < OWN; i++)
+		CU_ASSERT_EQUAL(ledger_remove(&t->rig, own[i]), PSTN_OK);
+}
+
+static void all_coming(const uint32_t *all)
+{
+	for (size_t i = 0; i < OWN; i++)
+		ledger_coming(all[i]);
+}
+
+static void expect_own(struct trial *t)
+{
+	for (size_t i = 0; i < OWN; i++)
+		ledger_came(&t->rig, own[i]);
+}
+
+static void expect_others(struct trial *t)
+{
+	for (size_t i = 0; i < OWN; i++)
+		ledger_came(&t->rig, others[i]);
+}
+
+/* ---- compaction ---- */
+
+static unsigned segments(struct rig *r)
+{
+	DIR *dir = opendir(rig_path(r, "segments"));
+	struct dirent *e;
+	unsigned n = 0;
+
+	while (dir && (e = readdir(dir)) != NULL)
+		n += e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void prepare_compact(struct trial *t)
+{
+	for (uint32_t n = 109; n < 170; n += 10)
+		CU_ASSERT_EQUAL(ledger_deliver(&t->rig, n), PSTN_OK);
+	for (uint32_t n = 109; n < 140; n += 10)
+		CU_ASSERT_EQUAL(ledger_remove(&t->rig, n), PSTN_OK);
+	remove_own(t);
+	CU_ASSERT_TRUE(segments(&t->rig) >= 5);
+}
+
+static bool run_compact(struct trial *t)
+{
+	if (!call_1(t, "storage compact", "retention", "0"))
+		return false;
+	if (number("segments_blocked") > 0 && !fake_log_find("compaction-blocked"))
+		trial_complain(t, "the log does not tell what is in the way");
+	return number("segments_blocked") == 0;
+}
+
+static void expect_compacted(struct trial *t)
+{
+	/* The one that is written to, and what a failed creation or removal left for the next. */
+	if (segments(&t->rig) > 4)
+		trial_complain(t, "%u segments are left", segments(&t->rig));
+}
+
+/* ---- backup ---- */
+
+static bool run_create(struct trial *t)
+{
+	mkdir(scratch("backup"), 0700);
+	return call_1(t, "backup create", "directory", scratch("backup"));
+}
+
+static void expect_verified(struct trial *t)
+{
+	if (!call_1(t, "backup verify", "directory", scratch("backup")))
+		trial_complain(t, "the backup is not sound: %s", answer);
+}
+
+static void prepare_restore(struct trial *t)
+{
+	CU_ASSERT_TRUE(run_create(t));
+	remove_own(t);
+	all_coming(own);
+}
+
+static bool run_restore(struct trial *t)
+{
+	return call_1(t, "backup restore", "directory", scratch("backup"));
+}
+
+static void prepare_prune(struct trial *t)
+{
+	CU_ASSERT_TRUE(run_create(t));
+	remove_own(t);
+	CU_ASSERT_TRUE(run_compact(t));
+	CU_ASSERT_TRUE(run_create(t));
+}
+
+static bool run_prune(struct trial *t)
+{
+	const struct rig_argument args[] = {{"directory", scratch("backup"), -1},
+					    {"keep", "1", -1}};
+
+	return call(t, "backup prune", args, 2);
+}
+
+static void expect_pruned(struct trial *t)
+{
+	expect_verified(t);
+	CU_ASSERT_EQUAL(number("snapshots"), 1);
+}
+
+/* ---- import, export ---- */
+
+static void prepare_import(struct trial *t)
+{
+	char mbox[8192] = "";
+	size_t used = 0, length;
+
+	(void)t;
+	for (size_t i = 0; i < OWN; i++) {
+		const char *text = ledger_text(others[i], &length);
+
+		used += (size_t)snprintf(mbox + used, sizeof(mbox) - used,
+					 "From a@b Thu Aug 22 12:36:23 2002\n%s\n", text);
+	}
+	rig_write_file(scratch("mbox"), mbox, used);
+	all_coming(others);
+}
+
+static bool run_import(struct trial *t)
+{
+	int source = open(scratch("mbox"), O_RDONLY | O_CLOEXEC);
+	const struct rig_argument args[] = {{"user", ANN, -1}, {"source", NULL, source}};
+	bool said = call(t, "mailbox import", args, 2);
+
+	close(source);
+	return said;
+}
+
+static bool export(struct trial *t, const char *format)
+{
+	const struct rig_argument args[] = {
+	    {"user", ANN, -1}, {"directory", scratch("export"), -1}, {"format", format, -1}};
+
+	mkdir(scratch("export"), 0700);
+	return call(t, "mailbox export", args, 3);
+}
+
+static bool run_export_maildir(struct trial *t)
+{
+	return export(t, "maildir");
+}
+
+static bool run_export_mbox(struct trial *t)
+{
+	return export(t, "mbox");
+}
+
+/* What is out already is found there: all of it is, and a second time nothing is to be done. */
+static void expect_exported(struct trial *t, const char *format)
+{
+	CU_ASSERT_TRUE(export(t, format));
+	if (number("exported") != 0 || number("skipped") != 6)
+		trial_complain(t, "not all is out: %s", answer);
+}
+
+static void expect_exported_maildir(struct trial *t)
+{
+	expect_exported(t, "maildir");
+}
+
+static void expect_exported_mbox(struct trial *t)
+{
+	expect_exported(t, "mbox");
+}
+
+/* ---- undelete, restore ---- */
+
+static uint64_t before_removal;
+
+static void prepare_recall(struct trial *t)
+{
+	before_removal = store_time();
+	while (store_time() == before_removal)
+		poll(NULL, 0, 1);
+	remove_own(t);
+	all_coming(own);
+}
+
+static bool run_undelete(struct trial *t)
+{
+	return call_1(t, "mailbox undelete", "user", ANN);
+}
+
+static bool run_restore_at(struct trial *t)
+{
+	char when[WHEN_TEXT];
+	const struct rig_argument args[] = {{"user", ANN, -1}, {"at", when, -1}};
+
+	when_text(before_removal, when);
+	return call(t, "mailbox restore", args, 2);
+}
+
+/* ---- check, repair, scrub: what they note is not worth failing for ---- */
+
+static bool run_check(struct trial *t)
+{
+	if (!call_1(t, "storage check", "restart", "") || number("faults") != 0)
+		trial_complain(t, "a check cannot note where it is: %s", answer);
+	return true;
+}
+
+static bool run_repair(struct trial *t)
+{
+	return call_1(t, "storage repair", "restart", "");
+}
+
+static bool run_scrub(struct trial *t)
+{
+	if (!call_1(t, "storage scrub", "user", NULL))
+		return false;
+	for (int i = 0; i < 50 && !fake_log_find("scrub-done"); i++) {
+		fake_settle();
+		fake_advance(1000);
+	}
+	return fake_log_find("scrub-done") != NULL;
+}
+
+static void nothing(struct trial *t)
+{
+	(void)t;
+}
+
+/* ---- each call fails ---- */
+
+static const struct command commands[] = {
+    {"compact", prepare_compact, run_compact, expect_compacted},
+    {"create", nothing, run_create, expect_verified},
+    {"restore", prepare_restore, run_restore, expect_own},
+    {"prune", prepare_prune, run_prune, expect_pruned},
+    {"import", prepare_import, run_import, expect_others},
+    {"maildir", nothing, run_export_maildir, expect_exported_maildir},
+    {"mbox", nothing, run_export_mbox, expect_exported_mbox},
+    {"undelete", prepare_recall, run_undelete, expect_own},
+    {"restore-at", prepare_recall, run_restore_at, expect_own},
+    {"check", nothing, run_check, nothing},
+    {"repair", nothing, run_repair, nothing},
+    {"scrub", nothing, run_scrub, nothing},
+};
+
+static void remove_files(void)
+{
+	static const char *const below[] = {"backup/segments", "backup/snapshots", "backup",
+					    "export/cur",      "export/new",       "export/tmp",
+					    "export/.Archive", "export",           NULL};
+
+	for (size_t i = 0; below[i]; i++)
+		rig_remove_store(scratch(below[i]));
+	unlink(scratch("mbox"));
+}
+
+static void try_command(struct trial *t, void *arg)
+{
+	const struct command *c = arg;
+	bool done;
+
+	trial_begin(t, 12 << 10, 8);
+	c->prepare(t);
+	trial_fail(t);
+	done = c->run(t);
+	trial_heal(t);
+	if (done && !t->broken)
+		c->expect_done(t);
+	if (t->broken)
+		CU_ASSERT_TRUE_FATAL(rig_reopen(&t->rig));
+	trial_look(t, "when the disk works again");
+	if (!c->run(t))
+		trial_complain(t, "%s cannot be repeated: %s", c->name, answer);
+	c->expect_done(t);
+	trial_open_anew(t);
+	remove_files();
+	trial_end(t);
+}
+
+static void bears_faults_in(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		struct command c = commands[i];
+
+		if (strcmp(c.name, name) != 0)
+			continue;
+		trial_each(false, try_command, &c);
+		trial_each(true, try_command, &c);
+	}
+}
+
+#define BEARS(function, name)          \
+	static void function(void)     \
+	{                              \
+		bears_faults_in(name); \
+	}
+
+BEARS(compacts, "compact")
+BEARS(creates, "create")
+BEARS(restores, "restore")
+BEARS(prunes, "prune")
+BEARS(imports, "import")
+BEARS(exports_maildir, "maildir")
+BEARS(exports_mbox, "mbox")
+BEARS(undeletes, "undelete")
+BEARS(restores_at, "restore-at")
+BEARS(checks, "check")
+BEARS(repairs, "repair")
+BEARS(scrubs, "scrub")
+
+/* ---- compaction on a full disk ---- */
+
+static void let_compaction_run(struct trial *t, unsigned passes)
+{
+	for (unsigned i = 0; i < passes; i++) {
+		fake_advance(t->rig.options.compaction_interval);
+		fake_settle();
+		for (int steps = 0; steps < 200; steps++) {
+			fake_advance(10);
+			fake_settle();
+		}
+	}
+}
+
+static void compact_on_full_disk(uint32_t n, int error, uint32_t *hit)
+{
+	struct trial t = {.fault = {.at = n, .error = error, .space_only = true}};
+	int status;
+
+	trial_begin(&t, 12 << 10, 8);
+	prepare_compact(&t);
+	rig_close(&t.rig);
+	t.rig.options.retention = 0;
+	t.rig.options.compaction_interval = 1000;
+	CU_ASSERT_FATAL(rig_open(&t.rig));
+	trial_fail(&t);
+	let_compaction_run(&t, 1);
+	/* Deletions go on, and reading. */
+	if (ledger_remove(&t.rig, 149) != PSTN_OK)
+		trial_complain(&t, "a message cannot be removed on a full disk");
+	status = ledger_deliver(&t.rig, 23);
+	trial_judge(&t, 23, status);
+	trial_look(&t, "while the disk is full");
+	trial_heal(&t);
+	*hit += t.hit;
+	if (t.broken)
+		trial_complain(&t, "a full disk is no reason to give up");
+	let_compaction_run(&t, 2);
+	expect_compacted(&t);
+	trial_resume(&t);
+	trial_open_anew(&t);
+	trial_end(&t);
+}
+
+static void compacts_on_a_full_disk(void)
+{
+	uint32_t hit = 1;
+
+	for (uint32_t n = 1; hit > 0 && n < TRIAL_CALLS; n++) {
+		hit = 0;
+		compact_on_full_disk(n, n % 2 ? ENOSPC : EDQUOT, &hit);
+	}
+}
+
+static const struct suite_case cases[] = {
+    {"storage compact", compacts},
+    {"backup create", creates},
+    {"backup restore", restores},
+    {"backup prune", prunes},
+    {"mailbox import", imports},
+    {"mailbox export, maildir", exports_maildir},
+    {"mailbox export, mbox", exports_mbox},
+    {"mailbox undelete", undeletes},
+    {"mailbox restore", restores_at},
+    {"storage check", checks},
+    {"storage repair", repairs},
+    {"storage scrub", scrubs},
+    {"compaction on a disk that is full from one call on", compacts_on_a_full_disk},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	return disk_suite_run("storage_fault_commands", cases, argc, argv);
+}
