@@ -150,6 +150,7 @@ static void tick(void *arg, int status)
 
 	(void)status;
 	st->timer = st->host->after(st->self, NULL, st->options.checkpoint_interval, tick, st);
+	commit_soon(st);
 	/* Without durability the disk follows when much has been committed, or at the stop. Other
 	 * processes may wait for what has to be cut off here. */
 	if (st->options.durability != DURABILITY_NONE || st->commit.uncut)

@@ -284,8 +284,8 @@ static void flag(struct rig *r, const char *user, uint32_t number, uint32_t add,
 
 	d = rig_drop(r, user, &status);
 	maildrop_table.flag(d, number, add, remove);
-	fake_settle();
 	maildrop_table.close(d);
+	fake_settle();
 }
 
 /* Several segments; flags set, changed again and on messages of other segments; two expunges that

@@ -177,8 +177,8 @@ static void flag(struct rig *r, const char *user, const char *folder, uint32_t n
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
 	maildrop_table.flag(d, number, add, remove);
-	fake_settle();
 	maildrop_table.close(d);
+	fake_settle();
 }
 
 static void expunge(struct rig *r, const char *user, const char *folder, const uint32_t *numbers,

@@ -101,8 +101,8 @@ static unsigned char *dots_to_disk(struct batch *b, const uint64_t *dots, uint32
 void batch_stamp(const struct batch *b, struct record *r, uint64_t group)
 {
 	r->sequence = b->sequence;
-	/* A change that is written again happened when it did. */
-	if (!(r->flags & RECORD_MOVED) || r->type == RECORD_MESSAGE)
+	/* A change that is written again, or that waited, happened when it did. */
+	if (r->type != RECORD_FLAGS && (!(r->flags & RECORD_MOVED) || r->type == RECORD_MESSAGE))
 		r->time = b->time;
 	r->group = group;
 }

@@ -11,6 +11,8 @@
 #include <time.h>
 
 #define FLAGS_AT_ONCE 64
+#define FLAGS_ENTRIES 64   /* that may wait with nobody waiting for them */
+#define FLAGS_JOIN    1000 /* ms in which changes become one record, with one time */
 #define GATHER_SHARE  4
 #define GATHER_MAX    UINT64_C(4000000) /* ns */
 
@@ -51,7 +53,9 @@ static void append(struct commit *c, struct pending *p)
 	else
 		c->first = p;
 	c->last = p;
-	if (++c->waiting >= c->last_group)
+	if (p->owned)
+		c->unhurried++;
+	else if (++c->waiting >= c->last_group)
 		pthread_cond_signal(&c->gathered);
 }
 
@@ -80,11 +84,11 @@ static struct pending *take_group(struct commit *c)
 	bool large = false;
 
 	for (; *end && fits(*end, taken, octets, large); taken++) {
+		*((*end)->owned ? &c->unhurried : &c->waiting) -= 1;
 		large |= (*end)->kind == PENDING_DELIVER && (*end)->deliver.large;
 		octets += body_octets(*end);
 		end = &(*end)->next;
 	}
-	c->waiting -= taken;
 	c->first = *end;
 	*end = NULL;
 	if (!c->first)
@@ -283,7 +287,7 @@ static void give_up(struct store *st)
 	pthread_mutex_lock(&c->mutex);
 	all = c->first;
 	c->first = c->last = NULL;
-	c->waiting = 0;
+	c->waiting = c->unhurried = 0;
 	c->called = false;
 	pthread_mutex_unlock(&c->mutex);
 	for (struct pending *p = all; p; p = p->next)
@@ -310,21 +314,21 @@ void commit_submit(struct store *st, struct pending *p)
 		give_up(st);
 }
 
-static bool join_last(struct commit *c, const char *origin, uint64_t account, uint32_t folder,
-		      struct flag_change f)
+/* Changes that a session makes soon one after the other become one record, which has one time. */
+static struct pending *join_last(struct commit *c, const char *origin, uint64_t account,
+				 uint32_t folder, uint64_t now)
 {
 	struct pending *p = c->last;
 
 	if (!p || p->kind != PENDING_FLAGS || !p->owned || p->account != account ||
 	    p->folder != folder || strcmp(p->origin, origin) != 0 ||
-	    p->flags.count == p->flags.room)
-		return false;
-	p->flags.changes[p->flags.count++] = f;
-	return true;
+	    p->flags.count == p->flags.room || now - p->flags.time >= FLAGS_JOIN)
+		return NULL;
+	return p;
 }
 
 static struct pending *new_flags(struct store *st, const char *origin, uint64_t account,
-				 uint32_t folder)
+				 uint32_t folder, uint64_t now)
 {
 	struct pending *p =
 	    store_alloc(st, sizeof(*p) + FLAGS_AT_ONCE * sizeof(struct flag_change));
@@ -338,25 +342,44 @@ static struct pending *new_flags(struct store *st, const char *origin, uint64_t 
 	p->owned = true;
 	p->flags.changes = (struct flag_change *)(p + 1);
 	p->flags.room = FLAGS_AT_ONCE;
+	p->flags.time = now;
 	return p;
+}
+
+void commit_soon(struct store *st)
+{
+	struct commit *c = &st->commit;
+	bool call;
+
+	pthread_mutex_lock(&c->mutex);
+	call = c->first && !c->leading && !c->called;
+	c->called |= call;
+	pthread_mutex_unlock(&c->mutex);
+	if (call && !lead_by_job(st))
+		give_up(st);
 }
 
 void commit_flag(struct store *st, const char *origin, uint64_t account, uint32_t folder,
 		 struct flag_change f)
 {
 	struct commit *c = &st->commit;
+	uint64_t now = store_time();
 	struct pending *p;
-	bool joined;
+	bool enough;
 
 	pthread_mutex_lock(&c->mutex);
-	joined = join_last(c, origin, account, folder, f);
-	pthread_mutex_unlock(&c->mutex);
-	if (joined)
-		return;
-	p = new_flags(st, origin, account, folder);
-	if (!p)
-		return;
+	p = join_last(c, origin, account, folder, now);
+	if (!p) {
+		pthread_mutex_unlock(&c->mutex);
+		p = new_flags(st, origin, account, folder, now);
+		if (!p)
+			return;
+		pthread_mutex_lock(&c->mutex);
+		append(c, p);
+	}
 	p->flags.changes[p->flags.count++] = f;
-	if (enqueue(c, p) && !lead_by_job(st))
-		give_up(st);
+	enough = p->flags.count == p->flags.room || c->unhurried >= FLAGS_ENTRIES;
+	pthread_mutex_unlock(&c->mutex);
+	if (enough)
+		commit_soon(st);
 }

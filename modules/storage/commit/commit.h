@@ -68,6 +68,7 @@ struct pending {
 		struct {
 			struct flag_change *changes;
 			uint32_t count, room;
+			uint64_t time; /* when it was asked for, ms since 1970; 0: now */
 		} flags;
 		struct {
 			struct move *moves; /* move.h */
@@ -89,7 +90,7 @@ struct pending {
 	int status;                   /* the result; a delivery's uid and uidl are in its record */
 	struct pstn_op *op;           /* posted when done, or */
 	struct commit_waiter *waiter; /* told, or */
-	bool owned;                   /* freed */
+	bool owned;                   /* freed: nobody waits for it */
 	bool silent;                  /* result: the index has changed, perhaps without a record */
 };
 
@@ -98,7 +99,8 @@ struct commit {
 	struct pending *first, *last;
 	bool leading;            /* somebody is */
 	bool called;             /* a job that will is on its way */
-	unsigned waiting;        /* in the queue */
+	unsigned waiting;        /* in the queue, for whom somebody waits, */
+	unsigned unhurried;      /* and the others */
 	unsigned last_group;     /* how many were in the last group, */
 	uint64_t last_time;      /* and how long it took, in ns */
 	pthread_cond_t gathered; /* the leader waits for as many as last time */
@@ -120,9 +122,12 @@ void commit_clear(struct commit *);
 void commit_wait(struct store *, struct pending *list);
 /* op is set: it will be posted. */
 void commit_submit(struct store *, struct pending *);
-/* Nobody waits. */
+/* Nobody waits: it goes with the next group, with commit_soon(), or when much waits. A sync for each
+ * message that is read would cost more than reading it. */
 void commit_flag(struct store *, const char *origin, uint64_t account, uint32_t folder,
 		 struct flag_change);
+/* Somebody is called to lead if anything waits. Does not block. */
+void commit_soon(struct store *);
 /* Blocks until nothing waits; for stopping. */
 void commit_flush(struct store *);
 

@@ -318,7 +318,7 @@ static int prepare_flags(struct apply *a, struct batch *b, struct pending *p)
 	if (rc != 0 || r.count == 0)
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	r.change = f->change + 1;
-	r.time = b->time;
+	r.time = p->flags.time ? p->flags.time : b->time;
 	memcpy(r.origin, p->origin, sizeof(r.origin));
 	r.body_length = body_put_flags(entries, r.count, body);
 	rc = batch_add(b, &r, body, NULL, &offset);

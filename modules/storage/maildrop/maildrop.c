@@ -339,13 +339,17 @@ static void drop_flag(struct pstn_maildrop *d, uint32_t number, uint32_t add, ui
 	if (!d->mapped)
 		return;
 	f.uid = view_uid(v, number);
-	if (f.uid)
-		commit_flag(v->store, d->session ? v->store->host->id(d->session) : "", v->account,
-			    v->folder, f);
+	if (!f.uid)
+		return;
+	d->flagged = true;
+	commit_flag(v->store, d->session ? v->store->host->id(d->session) : "", v->account,
+		    v->folder, f);
 }
 
 static void drop_close(struct pstn_maildrop *d)
 {
+	if (d->flagged)
+		commit_soon(d->view.store);
 	maildrop_release(d);
 }
 

@@ -13,6 +13,7 @@ struct pstn_maildrop {
 	struct view view;
 	struct pstn_session *session;
 	atomic_uint refs; /* the session's, and one of each job under way */
+	bool flagged;     /* flags were changed, for which nobody waits */
 	bool mapped;      /* the map from numbers to uids is made and will not change */
 };
 
