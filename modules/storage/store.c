@@ -296,6 +296,7 @@ struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
 		store_close(st);
 		return NULL;
 	}
+	st->served = true;
 	tell_opened(st);
 	st->timer = host->after(self, NULL, options->checkpoint_interval, tick, st);
 	compaction_start(st);
@@ -315,6 +316,8 @@ void store_close(struct store *st)
 		commit_flush(st);
 		checkpoint_work(st);
 	}
+	if (st->served)
+		(void)home_doubt_index(st, false);
 	files_clear(&st->files);
 	fetch_clear(st);
 	pthread_mutex_lock(&st->commit.log);

@@ -42,6 +42,7 @@
 #define SCRATCH_FIRST   (SCRATCH_ACCOUNT - UINT32_MAX + 1)
 #define WARM_SLOTS      4096
 #define REFUSED_SLOTS   256
+#define DAMAGED_SLOTS   256
 #define WARM_TIME       60000 /* ms */
 #define PRIME_AHEAD     ((uint64_t)2 << 20)
 
@@ -114,6 +115,7 @@ struct store {
 	struct fetch_pool texts;
 	struct warm warm[WARM_SLOTS];
 	struct warm refused[REFUSED_SLOTS]; /* accounts whose full quota the log has heard of */
+	_Atomic uint64_t damaged_rows[DAMAGED_SLOTS]; /* that the log has heard of, by hash */
 	_Atomic uint32_t next_segment;
 	struct pstn_op *timer;
 	struct compaction compaction;
@@ -121,6 +123,7 @@ struct store {
 	_Atomic bool checkpoint_queued, priming;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;
+	bool served;     /* it was opened whole */
 	bool recovering; /* segments may hold what a process of lower durability left unsynced */
 	bool building;   /* the index is being made from the segments */
 	bool rebuilt;    /* it was, at this start */

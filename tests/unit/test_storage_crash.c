@@ -1,6 +1,6 @@
 /*
- * test_storage_crash.c - what is left of a store after a death, a torn write, a flipped bit, a
- * full disk, a failed allocation; two processes on one store.
+ * test_storage_crash.c - what is left of a store after a death, a torn write, a full disk,
+ * a failed allocation; two processes on one store.
  */
 #include "storage_rig.h"
 #include "suite.h"
@@ -352,139 +352,7 @@ static void cuts_torn_tails(void)
 	rig_end(&r);
 }
 
-/* ---- flipped bits ---- */
-
-/* How many of the lines of `before` are in `after` too. */
-static unsigned lines_kept(const char *before, const char *after)
-{
-	unsigned kept = 0;
-
-	for (const char *p = before; *p;) {
-		const char *end = strchr(p, '\n');
-		size_t n = (size_t)(end - p) + 1;
-		char line[512];
-
-		snprintf(line, sizeof(line), "%.*s", (int)n, p);
-		kept += strstr(after, line) != NULL;
-		p = end + 1;
-	}
-	return kept;
-}
-
-static unsigned line_count(const char *text)
-{
-	unsigned n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
-/* Flip one octet after the other; the store has to open, or say why it does not, and at most one
- * message may suffer, none if the index alone was touched. */
-static void flip(const char *file, size_t from, size_t to, size_t step, unsigned may_lose,
-		 bool may_refuse)
-{
-	struct rig r;
-	char kept[600], before[8192], after[8192], path[1024];
-	unsigned lines;
-
-	memset(&r, 0, sizeof(r));
-	snprintf(kept, sizeof(kept), "%s/test-storage-flip-%d", scratch(), (int)getpid());
-	rig_begin(&r);
-	CU_ASSERT_FATAL(rig_open(&r));
-	fill(&r);
-	dump(&r, before, sizeof(before));
-	lines = line_count(before);
-	rig_close(&r);
-	rig_copy_store(r.path, kept);
-	snprintf(path, sizeof(path), "%s", rig_path(&r, file));
-	for (size_t at = from; at < to; at += step) {
-		size_t n;
-		char *bytes;
-
-		rig_remove_store(r.path);
-		rig_copy_store(kept, r.path);
-		bytes = rig_read_file(path, &n);
-		if (at >= n) {
-			free(bytes);
-			break;
-		}
-		bytes[at] = (char)(bytes[at] ^ (1 << at % 8));
-		rig_write_file(path, bytes, n);
-		free(bytes);
-		if (!rig_open(&r)) {
-			CU_ASSERT_TRUE(may_refuse);
-			CU_ASSERT_TRUE(strlen(r.error) > 10);
-			continue;
-		}
-		dump(&r, after, sizeof(after));
-		if (lines_kept(before, after) + may_lose < lines) {
-			fprintf(stderr, "%s at %zu:\n%s---\n%s", file, at, before, after);
-			CU_FAIL("an undamaged message was lost");
-		}
-		rig_close(&r);
-	}
-	rig_remove_store(kept);
-	rig_end(&r);
-}
-
-static void bears_flips_in_segment(void)
-{
-	flip("segments/00000001.seg", 4096, 9000, step(31), 1, false);
-}
-
-static void bears_flips_in_segment_head(void)
-{
-	flip("segments/00000001.seg", 0, 64, step(3), 100, false);
-}
-
-static void bears_flips_in_index(void)
-{
-	flip("index/data.mdb", 0, 1 << 20, step(997), 0, false);
-}
-
-static void bears_flips_in_checkpoint(void)
-{
-	flip("index/checkpoint", 0, 8192, step(41), 0, false);
-}
-
-static void bears_flips_in_identity(void)
-{
-	flip("store", 0, 100, 1, 0, true);
-}
-
-/* The segments and an index that must be made anew. */
-static void rebuild_without_index(size_t at)
-{
-	struct rig r;
-	char before[8192], after[8192], path[1024];
-	char *bytes;
-	size_t n;
-
-	rig_begin(&r);
-	CU_ASSERT_FATAL(rig_open(&r));
-	fill(&r);
-	dump(&r, before, sizeof(before));
-	rig_close(&r);
-	rig_remove_store(rig_path(&r, "index"));
-	snprintf(path, sizeof(path), "%s", rig_path(&r, "segments/00000001.seg"));
-	bytes = rig_read_file(path, &n);
-	bytes[at] = (char)(bytes[at] ^ 0x10);
-	rig_write_file(path, bytes, n);
-	free(bytes);
-	CU_ASSERT_FATAL(rig_open(&r));
-	dump(&r, after, sizeof(after));
-	/* A damaged record can also be the one that named a folder, or the expunge. */
-	CU_ASSERT_TRUE(line_count(after) + 4 >= line_count(before));
-	rig_end(&r);
-}
-
-static void rebuilds_with_flips(void)
-{
-	for (size_t at = 4096; at < 8000; at += step(61))
-		rebuild_without_index(at);
-}
+/* ---- an unreadable segment ---- */
 
 /* A segment that cannot be told from noise is left to whoever can read it. */
 static void keeps_what_it_cannot_read(void)
@@ -901,12 +769,6 @@ static const struct suite_case cases[] = {
     {"an index is made anew when asked for", rebuilds_when_asked},
     {"SIGKILL loses nothing acknowledged", survives_kill},
     {"torn tails are cut", cuts_torn_tails},
-    {"flipped bits in a segment", bears_flips_in_segment},
-    {"flipped bits in a segment's header", bears_flips_in_segment_head},
-    {"flipped bits in the index", bears_flips_in_index},
-    {"flipped bits in the checkpoint", bears_flips_in_checkpoint},
-    {"flipped bits in the store's identity", bears_flips_in_identity},
-    {"an index made from damaged segments", rebuilds_with_flips},
     {"what cannot be read is kept", keeps_what_it_cannot_read},
     {"four processes share a store", shares_between_processes},
     {"one process outlives another", outlives_the_other},

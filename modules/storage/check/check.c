@@ -127,14 +127,17 @@ static bool walk(struct run *run)
 	struct checker *k = &run->checker;
 
 	for (unsigned round = 1;; round++) {
-		uint64_t before = run->repair.mended;
+		struct repair *r = &run->repair;
+		uint64_t before = r->mended;
 
+		r->left = 0;
 		if (!checker_run(k))
 			return false;
-		k->pass.mended += run->repair.mended - before;
-		if (!run->repairing || run->repair.dry_run || run->repair.mended == before ||
-		    round == ROUNDS_MAX)
+		k->pass.mended += r->mended - before;
+		if (!run->repairing || r->dry_run || round == ROUNDS_MAX ||
+		    (r->mended == before && (r->left == 0 || r->last_round)))
 			return true;
+		r->last_round = round > 1 || r->mended == before;
 		next_round(run);
 	}
 }

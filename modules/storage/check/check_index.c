@@ -15,6 +15,7 @@
 struct counted {
 	uint64_t messages, octets, unseen, tombstones, tombstone_octets;
 	uint32_t last; /* uid */
+	bool unsure;   /* a row could not be read, which the totals may count */
 };
 
 /* ---- cursors over the rows that begin with a key ---- */
@@ -173,6 +174,7 @@ static void count_rows(struct folder_check *fc, bool expunged, struct counted *n
 					  .uid = uid,
 					  .expunged = expunged};
 			checker_add(fc->k, &f);
+			n->unsure = true;
 			continue;
 		}
 		*(expunged ? &n->tombstones : &n->messages) += 1;
@@ -244,6 +246,13 @@ static void check_name(struct folder_check *fc, const struct folder_row *row)
 		found(fc, FAULT_NAME_MISSING, 0, NULL, 0);
 }
 
+static bool totals_differ(const struct counted *n, const struct folder_row *row)
+{
+	return n->messages != row->messages || n->octets != row->octets ||
+	       n->unseen != row->unseen || n->tombstones != row->tombstones ||
+	       n->tombstone_octets != row->tombstone_octets || (n->last >= row->uidnext && n->last);
+}
+
 static void count_folder(struct folder_check *fc)
 {
 	struct index *ix = &fc->k->store->index;
@@ -257,9 +266,7 @@ static void count_folder(struct folder_check *fc)
 	}
 	count_rows(fc, false, &n);
 	count_rows(fc, true, &n);
-	if (n.messages != row.messages || n.octets != row.octets || n.unseen != row.unseen ||
-	    n.tombstones != row.tombstones || n.tombstone_octets != row.tombstone_octets ||
-	    (n.last >= row.uidnext && n.last))
+	if (!n.unsure && totals_differ(&n, &row))
 		found(fc, FAULT_FOLDER_TOTALS, 0, NULL, 0);
 	check_uidls(fc);
 	check_changes(fc);

@@ -30,35 +30,51 @@ static void found(struct checker *k, enum fault_kind kind, const struct record *
 
 /* ---- messages ---- */
 
-enum place { PLACE_LIVE, PLACE_TOMBSTONE, PLACE_ELSEWHERE, PLACE_FORGOTTEN, PLACE_NONE };
+enum place {
+	PLACE_LIVE,
+	PLACE_TOMBSTONE,
+	PLACE_ELSEWHERE,
+	PLACE_BEHIND, /* elsewhere, but this record is a later copy of it */
+	PLACE_FORGOTTEN,
+	PLACE_UNREADABLE, /* its row fails its checksum: this record or another copy is what it told of */
+	PLACE_NONE
+};
 
-/* Whether the history tells that the message was expunged after it had come. */
-static bool was_expunged(struct checker *k, MDB_txn *txn, const struct record *r)
+int check_expunge_of(struct index *ix, MDB_txn *txn, const struct record *r, uint64_t *change,
+		     struct change_row *row)
 {
 	unsigned char key[KEY_CHANGE], prefix[KEY_FOLDER];
 	MDB_val kv = {.mv_size = sizeof(key), .mv_data = key}, v;
-	bool expunged = false;
+	bool found = false;
 	MDB_cursor *c;
-	int rc = mdb_cursor_open(txn, k->store->index.changes, &c);
+	int rc = mdb_cursor_open(txn, ix->changes, &c);
 
 	if (rc != 0)
-		return true;
+		return rc;
 	key_folder(prefix, r->account, r->folder);
 	key_change(key, r->account, r->folder, r->change, 0);
-	for (rc = mdb_cursor_get(c, &kv, &v, MDB_SET_RANGE); rc == 0 && !expunged;
+	for (rc = mdb_cursor_get(c, &kv, &v, MDB_SET_RANGE); rc == 0 && !found;
 	     rc = mdb_cursor_get(c, &kv, &v, MDB_NEXT)) {
 		uint32_t first;
-		struct change_row row;
 
 		if (kv.mv_size != KEY_CHANGE || memcmp(kv.mv_data, prefix, KEY_FOLDER) != 0)
 			break;
 		first = get32be((unsigned char *)kv.mv_data + 20);
-		expunged = change_row_get(&row, kv.mv_data, v.mv_data, v.mv_size) &&
-			   row.kind == CHANGE_EXPUNGE && r->uid >= first &&
-			   r->uid - first < row.count;
+		*change = get64be((unsigned char *)kv.mv_data + 12);
+		found = change_row_get(row, kv.mv_data, v.mv_data, v.mv_size) &&
+			row->kind == CHANGE_EXPUNGE && r->uid >= first &&
+			r->uid - first < row->count;
 	}
 	mdb_cursor_close(c);
-	return expunged;
+	return found ? 0 : rc != 0 ? rc : MDB_NOTFOUND;
+}
+
+static bool was_expunged(struct checker *k, MDB_txn *txn, const struct record *r)
+{
+	struct change_row row;
+	uint64_t change;
+
+	return check_expunge_of(&k->store->index, txn, r, &change, &row) != MDB_NOTFOUND;
 }
 
 /* A record that the index has no row for: either it was told to forget it, or it is missing. */
@@ -94,8 +110,12 @@ static enum place place_of(struct checker *k, const struct record *r, uint64_t a
 	}
 	if (rc == MDB_NOTFOUND)
 		place = place_of_unknown(k, txn, r);
+	else if (rc == MDB_CORRUPTED)
+		place = PLACE_UNREADABLE;
 	else if (rc != 0 || row.segment != k->pass.segment || row.offset != at)
-		place = PLACE_ELSEWHERE;
+		place = rc == 0 && r->flags & RECORD_MOVED && row.change < r->change
+			    ? PLACE_BEHIND
+			    : PLACE_ELSEWHERE;
 	index_read_end(ix, txn);
 	return place;
 }
@@ -108,19 +128,24 @@ static void check_message(struct checker *k, struct scan *s, bool sound)
 
 	if (place == PLACE_LIVE)
 		k->segment.live += length;
+	else if (place == PLACE_UNREADABLE)
+		k->segment.whole = false;
 	else if (place == PLACE_ELSEWHERE && !sound)
 		k->segment.unsure += length;
 	else if (place != PLACE_NONE)
 		k->segment.dead += length;
 	k->pass.messages++;
-	if (place == PLACE_NONE && sound)
+	if ((place == PLACE_NONE || place == PLACE_UNREADABLE) && sound)
 		found(k, FAULT_UNKNOWN, r, s->at, r->octets);
+	else if (place == PLACE_BEHIND && sound)
+		found(k, FAULT_FLAGS, r, s->at, r->octets);
 	/* It was being written when the power went, others of its group are there: recovery left it
 	 * out, and nobody was told that it is safe. */
 	else if (place == PLACE_NONE)
 		found(k, FAULT_GAP, NULL, s->at, length);
 	/* Nobody reads a copy that was left behind, or what the index was told to forget. */
-	else if (!sound && place != PLACE_ELSEWHERE && place != PLACE_FORGOTTEN)
+	else if (!sound && place != PLACE_ELSEWHERE && place != PLACE_BEHIND &&
+		 place != PLACE_FORGOTTEN)
 		found(k, FAULT_TEXT, r, s->at, r->octets);
 }
 

@@ -80,8 +80,10 @@ bool checker_run(struct checker *k)
 			return k->error == 0 && k->pass.phase == PASS_DONE;
 	}
 	while (k->pass.phase == PASS_SEGMENTS) {
-		if (!check_next_segment(k) && k->error == 0)
+		if (!check_next_segment(k) && k->error == 0) {
+			check_strays(k);
 			k->pass.phase = PASS_DONE;
+		}
 		if (!checker_ask(k))
 			break;
 	}
@@ -98,15 +100,6 @@ bool checker_reads(void *arg, size_t octets)
 	return !k->reading || k->reading(k, octets);
 }
 
-static bool same_message(const struct record *r, const unsigned char key[KEY_MESSAGE],
-			 const struct message_row *row)
-{
-	return r->type == RECORD_MESSAGE && r->account == get64be(key) &&
-	       r->folder == get32be(key + 8) && r->uid == get32be(key + 12) &&
-	       r->octets == row->octets && r->header_octets == row->header_octets &&
-	       r->count == row->dots && strcmp(r->uidl, row->uidl) == 0;
-}
-
 static enum fault_kind judge_in(struct checker *k, const struct file *file,
 				const unsigned char key[KEY_MESSAGE], const struct message_row *row,
 				bool text, struct record *r)
@@ -121,7 +114,7 @@ static enum fault_kind judge_in(struct checker *k, const struct file *file,
 	    row->offset + record_length(r) > (uint64_t)info.st_size)
 		return FAULT_NO_RECORD;
 	k->octets += (uint64_t)n;
-	if (!same_message(r, key, row))
+	if (!message_row_is_of(row, key, r))
 		return FAULT_OTHER_RECORD;
 	if (!text)
 		return FAULT_KINDS;

@@ -16,6 +16,7 @@
 
 #include <lmdb.h>
 
+struct index;
 struct store;
 
 #define FAULTS_AT_ONCE 512 /* found in one step; more are found the next time */
@@ -66,8 +67,14 @@ bool checker_reads(void *checker, size_t octets); /* for struct scan */
 bool check_next_rows(struct checker *);
 void check_domains(struct checker *);
 bool check_next_segment(struct checker *);
+void check_strays(struct checker *); /* segments' files that no row tells of */
 /* Some messages of the pass's folder against their records; false: no more. */
 bool check_messages(struct checker *, bool expunged);
+
+/* The change that expunged the message after it had come, as the history tells. 0, MDB_NOTFOUND or
+ * another MDB_*. */
+int check_expunge_of(struct index *, MDB_txn *, const struct record *, uint64_t *change,
+		     struct change_row *);
 
 /* The domain of an account's name; NULL: none. */
 const char *check_domain_of(const char *account);

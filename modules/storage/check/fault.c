@@ -45,7 +45,11 @@ static const struct {
     [FAULT_SEGMENT_SHORT] = {"the segment is missing, unreadable or shorter than it was",
 			     "restore it from a backup", true},
     [FAULT_SEGMENT_TOTALS] = {"the segment's totals are not those of its records", REPAIR, false},
-    [FAULT_SEGMENT_UNKNOWN] = {"a segment that the index does not know", REBUILD, false},
+    [FAULT_SEGMENT_UNKNOWN] =
+	{"a file among the segments that the index does not know",
+	 "start the server again, which reads it; if that does not help its header is "
+	 "damaged: restore it from a backup or move it away",
+	 true},
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == FAULT_KINDS, "a row for each kind");
 

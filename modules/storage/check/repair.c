@@ -6,6 +6,7 @@
 #include "checker.h"
 #include "format/bytes.h"
 #include "index/apply_parts.h"
+#include "index/mend.h"
 #include "store.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #define GROW_TRIES 3
+#define WALK_MENDS "not mended: storage repair without --user and --quick does it"
 
 /* ---- single rows ---- */
 
@@ -29,9 +31,29 @@ static int drop_message_row(struct apply *a, const struct fault *f)
 	return apply_drop_row(a, table_of(a, f), key, sizeof(key));
 }
 
-/* A row that leads to another record, or fails its checksum, is of no use; if a record of the
- * message stands anywhere, the walk through the segments finds it unknown and brings it back. */
-static int mend_row(struct repair *r, struct apply *a, const struct fault *f)
+static int drop_and_count(struct apply *a, const struct fault *f)
+{
+	int rc = drop_message_row(a, f);
+
+	if (rc == 0)
+		rc = repair_folder_totals(a, f);
+	return rc == 0 ? repair_account_totals(a, f) : rc;
+}
+
+/* One that is beyond its own help keeps its place until its record is found. */
+static int mend_damaged_row(struct repair *r, struct apply *a, const struct fault *f)
+{
+	struct message_row row;
+	int rc = mend_row(a, f->expunged, f->account, f->folder, f->uid, &row);
+
+	if (rc == MDB_CORRUPTED && r->drop_damaged && r->last_round)
+		return drop_and_count(a, f);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* A row that leads to another record is of no use; if a record of the message stands anywhere, the
+ * walk through the segments finds it unknown and brings it back. */
+static int drop_row(struct repair *r, struct apply *a, const struct fault *f)
 {
 	struct message_row row;
 	int rc = f->expunged
@@ -43,10 +65,7 @@ static int mend_row(struct repair *r, struct apply *a, const struct fault *f)
 		return 0;
 	if (rc == 0 && (row.segment != f->segment || row.offset != f->offset))
 		return 0; /* moved meanwhile */
-	rc = drop_message_row(a, f);
-	if (rc == 0)
-		rc = repair_folder_totals(a, f);
-	return rc == 0 ? repair_account_totals(a, f) : rc;
+	return drop_and_count(a, f);
 }
 
 static int put_number(struct apply *a, MDB_dbi dbi, const unsigned char *key, size_t n,
@@ -137,6 +156,41 @@ static int mend_segment_totals(struct repair *r, struct apply *a, const struct f
 	return repair_segment_totals(a, r->checker);
 }
 
+/* When and by which change the message was expunged, if the history tells. */
+static int tell_expunge_of(struct apply *a, struct record *r)
+{
+	struct change_row row;
+	uint64_t change;
+	int rc = check_expunge_of(a->index, a->txn, r, &change, &row);
+
+	if (rc == 0) {
+		r->expunged_change = change;
+		r->expunged_at = row.time;
+	}
+	return rc;
+}
+
+/* The message's own row may be there and damaged: the record takes its place. */
+static int make_way(struct apply *a, const struct fault *f, struct record *r)
+{
+	struct fault row = *f;
+	struct message_row known;
+	int rc;
+
+	if (r->type != RECORD_MESSAGE)
+		return 0;
+	row.uid = r->uid;
+	row.expunged = false;
+	rc = index_message(a->index, a->txn, r->account, r->folder, r->uid, &known);
+	if (rc == MDB_NOTFOUND) {
+		row.expunged = true;
+		rc = index_tombstone(a->index, a->txn, r->account, r->folder, r->uid, &known);
+		if (rc == MDB_CORRUPTED && !r->expunged_change && tell_expunge_of(a, r) != 0)
+			return MDB_CORRUPTED;
+	}
+	return rc == MDB_CORRUPTED ? drop_and_count(a, &row) : rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* What a record says is done to the index by the functions that did it when it was committed. */
 static int mend_from_record(struct repair *r, struct apply *a, const struct fault *f)
 {
@@ -159,6 +213,8 @@ static int mend_from_record(struct repair *r, struct apply *a, const struct faul
 		body = scan_body(&s);
 		rc = body ? 0 : EIO;
 	}
+	if (rc == 0)
+		rc = make_way(a, f, &s.record);
 	if (rc == 0)
 		rc = apply_record(a, &s.record, body, f->segment, f->offset);
 	if (file)
@@ -211,10 +267,10 @@ static int expunge(struct repair *r, const struct fault *f)
 /* ---- which fault is mended how ---- */
 
 static mend *const mends[FAULT_KINDS] = {
-    [FAULT_ROW] = mend_row,
-    [FAULT_OTHER_RECORD] = mend_row,
-    [FAULT_NO_RECORD] = mend_row,
-    [FAULT_SEGMENT_MISSING] = mend_row,
+    [FAULT_ROW] = mend_damaged_row,
+    [FAULT_OTHER_RECORD] = drop_row,
+    [FAULT_NO_RECORD] = drop_row,
+    [FAULT_SEGMENT_MISSING] = drop_row,
     [FAULT_UNKNOWN] = mend_from_record,
     [FAULT_FLAGS] = mend_from_record,
     [FAULT_EXPUNGED] = mend_from_record,
@@ -270,19 +326,30 @@ static const char *done(struct repair *r, const struct fault *f, int rc, const c
 	return what;
 }
 
+static const char *row_is_left(struct repair *r)
+{
+	if (r->checker->only || !r->checker->texts)
+		return WALK_MENDS;
+	r->left++;
+	return r->last_round ? "not mended: no record of the message was found; --drop-damaged "
+			       "removes the row"
+			     : "its record is looked for in the segments";
+}
+
 const char *repair_fault(struct repair *r, const struct fault *f)
 {
 	bool damage = is_damage(f->kind);
 	mend *fn = mends[f->kind];
+	int rc;
 
 	if (damage && !r->drop_damaged)
 		return "stays: clients are told that it is damaged; --drop-damaged removes it";
 	if (!fn && f->kind != FAULT_TEXT)
 		return "not mended";
 	/* What a row was is told by the segments alone. */
-	if (fn == mend_row && (r->checker->only || !r->checker->texts))
-		return "not mended: storage repair without --user and --quick does it";
-	if (fn == mend_row && !damage && is_forgetful(r, f))
+	if (fn == drop_row && (r->checker->only || !r->checker->texts))
+		return WALK_MENDS;
+	if (fn == drop_row && !damage && is_forgetful(r, f))
 		return "not mended: storage rebuild-index does it, from the segments alone";
 	if (f->kind == FAULT_TEXT && f->expunged)
 		return "not mended: it was expunged before";
@@ -290,7 +357,10 @@ const char *repair_fault(struct repair *r, const struct fault *f)
 		return damage ? "would be removed" : "would be mended";
 	if (f->kind == FAULT_TEXT)
 		return done(r, f, expunge(r, f) == PSTN_OK ? 0 : EIO, "expunged");
-	return done(r, f, in_transaction(r, fn, f), damage ? "removed: it is lost" : "mended");
+	rc = in_transaction(r, fn, f);
+	if (rc == MDB_CORRUPTED && f->kind == FAULT_ROW)
+		return row_is_left(r);
+	return done(r, f, rc, damage ? "removed: it is lost" : "mended");
 }
 
 void repair_end(struct repair *r)

@@ -16,7 +16,9 @@ struct repair {
 	struct checker *checker;
 	bool dry_run;
 	bool drop_damaged; /* messages that cannot be read are expunged or their rows removed */
+	bool last_round;   /* what the segments did not tell by now is lost */
 	uint64_t mended;
+	uint64_t left; /* rows that a record may still be found for */
 };
 
 /* What became of it, or would; a short text. Outside of any transaction. */

@@ -132,7 +132,7 @@ static int find_uidl(struct store *st, struct view *v, const char *uidl, uint32_
 
 	*number = 0;
 	for (uint32_t first = 1; status == PSTN_OK && *number == 0; first += count) {
-		status = view_list(v, first, rows, ROWS_AT_ONCE, &count);
+		status = view_list(v, first, rows, ROWS_AT_ONCE, true, &count);
 		if (status != PSTN_OK || count == 0)
 			break;
 		for (uint32_t i = 0; i < count; i++) {

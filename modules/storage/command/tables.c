@@ -184,8 +184,8 @@ static int show_messages(struct listing *l, struct view *v, uint32_t limit)
 	for (uint32_t first = 1; status == PSTN_OK && first <= limit; first += count) {
 		uint32_t left = limit - first + 1;
 
-		status =
-		    view_list(v, first, rows, left < SHOW_AT_ONCE ? left : SHOW_AT_ONCE, &count);
+		status = view_list(v, first, rows, left < SHOW_AT_ONCE ? left : SHOW_AT_ONCE, true,
+				   &count);
 		if (count == 0 || st->host->call->cancelled(l->call))
 			break;
 		for (uint32_t i = 0; i < count; i++)

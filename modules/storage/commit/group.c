@@ -30,6 +30,7 @@ struct group {
 	struct segment *large; /* at most one */
 	bool deliveries;       /* there is one that was not refused, or what needs space like one */
 	bool silent;           /* the index changes without a record */
+	bool left_out;         /* one more met a damaged row: the others go without it */
 };
 
 static uint64_t microseconds(void)
@@ -188,8 +189,14 @@ static int prepare_all(struct group *g)
 
 		if (p->status == PSTN_E_FULL && takes_space(p))
 			continue;
+		if (p->status == PSTN_E_DAMAGED)
+			continue;
 		p->status = PSTN_OK;
 		rc = prepare(&g->apply, &g->batch, g->store->log.id, p);
+		if (rc == MDB_CORRUPTED) {
+			p->status = PSTN_E_DAMAGED;
+			g->left_out = true;
+		}
 		if (rc != 0)
 			return rc;
 		g->silent |= p->silent;
@@ -347,6 +354,11 @@ static int run(struct group *g)
 		if (rc == 0)
 			break;
 		trouble_group_failed(st, rc);
+		if (rc == MDB_CORRUPTED && g->left_out) {
+			g->left_out = false;
+			tries--;
+			continue;
+		}
 		judge_index(st, probe_index(st));
 		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
 			break;

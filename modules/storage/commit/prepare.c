@@ -5,6 +5,7 @@
 
 #include "compact/move.h"
 #include "format/bytes.h"
+#include "index/mend.h"
 #include "segment/segment.h"
 
 #include <postern/maildrop.h>
@@ -289,7 +290,9 @@ static int collect_flags(struct apply *a, const struct pending *p, struct flag_e
 			continue;
 		}
 		rc = index_message(a->index, a->txn, p->account, p->folder, f->uid, &row);
-		if (rc == MDB_NOTFOUND)
+		if (rc == MDB_CORRUPTED)
+			rc = mend_row(a, false, p->account, p->folder, f->uid, &row);
+		if (rc == MDB_NOTFOUND || rc == MDB_CORRUPTED)
 			continue;
 		if (rc != 0)
 			return rc;

@@ -137,6 +137,7 @@ void compact_status(struct store *st, struct pstn_call *c)
 	if (last && gmtime_r(&last, &t))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &t);
 	call->integer(c, "retention_seconds", (int64_t)(st->options.retention / 1000));
+	call->integer(c, "compaction_threshold_percent", st->options.compaction_threshold);
 	call->integer(c, "octets_reclaimable", (int64_t)reclaimable(st));
 	call->text(c, "last_compaction", when);
 	call->integer(c, "last_compaction_segments",

@@ -253,7 +253,7 @@ bool export_each(struct export *ex,
 
 	ex->status = rows ? view_map(&ex->view, true) : PSTN_E_NO_MEMORY;
 	for (uint32_t first = 1; going && ex->status == PSTN_OK; first += count) {
-		ex->status = view_list(&ex->view, first, rows, AT_ONCE, &count);
+		ex->status = view_list(&ex->view, first, rows, AT_ONCE, true, &count);
 		if (ex->status != PSTN_OK || count == 0)
 			break;
 		for (uint32_t i = 0; i < count && going && ex->status == PSTN_OK; i++)

@@ -303,6 +303,45 @@ bool message_row_get(struct message_row *r, const unsigned char key[KEY_MESSAGE]
 	return get_uidl(r, tag, p + head, n - head);
 }
 
+bool message_row_is_of(const struct message_row *row, const unsigned char key[KEY_MESSAGE],
+		       const struct record *r)
+{
+	return r->type == RECORD_MESSAGE && r->account == get64be(key) &&
+	       r->folder == get32be(key + 8) && r->uid == get32be(key + 12) &&
+	       r->octets == row->octets && r->header_octets == row->header_octets &&
+	       r->count == row->dots && strcmp(r->uidl, row->uidl) == 0;
+}
+
+static bool is_one_octet(uint32_t difference)
+{
+	while (difference && !(difference & 0xff))
+		difference >>= 8;
+	return difference <= 0xff;
+}
+
+bool message_row_correct(const unsigned char key[KEY_MESSAGE], unsigned char *row, size_t n)
+{
+	uint64_t seed = checksum(key, KEY_MESSAGE, 0);
+	uint32_t sum;
+
+	if (n < ROW_MESSAGE || n > ROW_MESSAGE_MAX)
+		return false;
+	sum = (uint32_t)checksum(row + 4, n - 4, seed);
+	if (is_one_octet(sum ^ get32(row))) {
+		put32(row, sum);
+		return true;
+	}
+	for (size_t i = 4; i < n; i++) {
+		for (unsigned other = 1; other < 256; other++) {
+			row[i] ^= (unsigned char)other;
+			if (sealed(row, n, seed))
+				return true;
+			row[i] ^= (unsigned char)other;
+		}
+	}
+	return false;
+}
+
 void change_row_put(const struct change_row *r, const unsigned char key[KEY_CHANGE],
 		    unsigned char out[ROW_CHANGE])
 {

@@ -131,6 +131,12 @@ size_t message_row_put(const struct message_row *, const unsigned char key[KEY_M
 		       unsigned char out[ROW_MESSAGE_MAX]);
 bool message_row_get(struct message_row *, const unsigned char key[KEY_MESSAGE], uint32_t tag,
 		     const void *, size_t n);
+/* Whether the record is the one that the row tells of. */
+bool message_row_is_of(const struct message_row *, const unsigned char key[KEY_MESSAGE],
+		       const struct record *);
+/* Makes a row right of which one octet is wrong, from its check: every other value of each octet is
+ * tried. false: more is wrong. What comes out has to be compared with the record it leads to. */
+bool message_row_correct(const unsigned char key[KEY_MESSAGE], unsigned char *row, size_t n);
 void change_row_put(const struct change_row *, const unsigned char key[KEY_CHANGE],
 		    unsigned char out[ROW_CHANGE]);
 bool change_row_get(struct change_row *, const unsigned char key[KEY_CHANGE], const void *,

@@ -104,7 +104,7 @@ static int compare(struct diff *d)
 	int status = view_map(&d->view, true);
 
 	for (uint32_t first = 1; status == PSTN_OK; first += count) {
-		status = view_list(&d->view, first, d->rows, AT_ONCE, &count);
+		status = view_list(&d->view, first, d->rows, AT_ONCE, true, &count);
 		if (status != PSTN_OK || count == 0)
 			break;
 		for (uint32_t i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
  */
 #include "apply_parts.h"
 #include "format/bytes.h"
+#include "mend.h"
 
 #include <postern/maildrop.h>
 
@@ -75,6 +76,15 @@ static int count_usage(struct apply *a, uint64_t account, int64_t messages, int6
 }
 
 /* ---- messages ---- */
+
+/* A row that fails its checksum is mended where it is met. */
+static int look_up(struct apply *a, uint64_t account, uint32_t folder, uint32_t uid,
+		   struct message_row *row)
+{
+	int rc = index_message(a->index, a->txn, account, folder, uid, row);
+
+	return rc == MDB_CORRUPTED ? mend_row(a, false, account, folder, uid, row) : rc;
+}
 
 static bool is_import(const struct record *r)
 {
@@ -222,7 +232,7 @@ int apply_message(struct apply *a, const struct record *r, uint32_t segment, uin
 	key_message(key, r->account, r->folder, r->uid);
 	/* Above the folder's next uid nothing can be there: the usual case costs no look-up. */
 	if (r->uid < f->uidnext) {
-		rc = index_message(a->index, a->txn, r->account, r->folder, r->uid, &row);
+		rc = look_up(a, r->account, r->folder, r->uid, &row);
 		if (rc == 0)
 			return move_message(a, a->index->messages, r, key, &row, segment, offset);
 		if (rc == MDB_NOTFOUND)
@@ -301,11 +311,12 @@ static int expunge_range(struct apply *a, const struct record *r, struct uid_ran
 	for (uint32_t i = 0; i < range.count; i++) {
 		uint32_t uid = range.first + i;
 		struct message_row row;
-		int rc = index_message(a->index, a->txn, r->account, r->folder, uid, &row);
+		int rc = look_up(a, r->account, r->folder, uid, &row);
 
 		if (rc == 0)
 			rc = bury(a, r, uid, &row);
-		if (rc != 0 && rc != MDB_NOTFOUND)
+		/* One that nobody can read stays for a repair; the others go. */
+		if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_CORRUPTED)
 			return rc;
 	}
 	return 0;
@@ -381,7 +392,7 @@ static int set_flags(struct apply *a, const struct record *r, const struct flag_
 {
 	unsigned char key[KEY_MESSAGE];
 	struct message_row row;
-	int rc = index_message(a->index, a->txn, r->account, r->folder, e->uid, &row);
+	int rc = look_up(a, r->account, r->folder, e->uid, &row);
 
 	if (rc == MDB_NOTFOUND && a->replay) {
 		rc = set_flags_of_expunged(a, r, e);
@@ -390,7 +401,7 @@ static int set_flags(struct apply *a, const struct record *r, const struct flag_
 	if (rc == MDB_NOTFOUND || (rc == 0 && row.change >= r->change))
 		return a->replay ? tell_flags(a, r, e) : 0;
 	if (rc != 0)
-		return rc;
+		return rc == MDB_CORRUPTED ? 0 : rc;
 	a->folder.unseen += !(e->flags & PSTN_SEEN);
 	a->folder.unseen -= !(row.flags & PSTN_SEEN);
 	row.flags = e->flags;

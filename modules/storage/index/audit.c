@@ -40,6 +40,7 @@ struct audit {
 	bool free_list, tables;
 	char *err;
 	size_t err_size;
+	bool failed; /* it says nothing of the index */
 };
 
 struct node {
@@ -59,6 +60,12 @@ static int wrong(struct audit *a, const char *fmt, ...)
 	vsnprintf(a->err, a->err_size, fmt, ap);
 	va_end(ap);
 	return -1;
+}
+
+static int cannot(struct audit *a, const char *what)
+{
+	a->failed = true;
+	return wrong(a, "%s", what);
 }
 
 /* ---- pages ---- */
@@ -86,8 +93,10 @@ static int read_page(struct audit *a, uint64_t page, unsigned char *out)
 	if (a->looked_at < a->pages)
 		a->looked_at++;
 	st->host->progress(st->self, "looking at the index, pages", a->looked_at, a->pages);
+	if (n < 0)
+		return cannot(a, strerror(errno));
 	if (n != (ssize_t)a->page_size)
-		return wrong(a, "page %llu cannot be read", (unsigned long long)page);
+		return wrong(a, "page %llu is not in the file", (unsigned long long)page);
 	if (get64(out) != page)
 		return wrong(a, "page %llu has another number", (unsigned long long)page);
 	return 0;
@@ -165,16 +174,19 @@ static int big_data(struct audit *a, const struct node *n)
 	uint64_t page = get64(n->data);
 	uint64_t count = (n->data_length + PAGE_HEAD + a->page_size - 1) / a->page_size;
 	unsigned char *bytes;
+	ssize_t got;
 	int rc;
 
 	if (count > a->pages || mark(a, page, count) != 0)
 		return wrong(a, "page %llu: overflow outside", (unsigned long long)page);
 	bytes = store_alloc(a->store, count * a->page_size);
 	if (!bytes)
-		return wrong(a, "no memory to look at page %llu", (unsigned long long)page);
-	if (pread(a->fd, bytes, count * a->page_size, (off_t)(page * a->page_size)) !=
-		(ssize_t)(count * a->page_size) ||
-	    get64(bytes) != page || get16(bytes + 10) != P_OVERFLOW || get32(bytes + 12) != count)
+		return cannot(a, "no memory to look at it");
+	got = pread(a->fd, bytes, count * a->page_size, (off_t)(page * a->page_size));
+	if (got < 0)
+		rc = cannot(a, strerror(errno));
+	else if (got != (ssize_t)(count * a->page_size) || get64(bytes) != page ||
+		 get16(bytes + 10) != P_OVERFLOW || get32(bytes + 12) != count)
 		rc = wrong(a, "page %llu: damaged overflow", (unsigned long long)page);
 	else
 		rc = a->free_list ? free_pages(a, bytes + PAGE_HEAD, n->data_length)
@@ -326,7 +338,7 @@ static int walk_page(struct audit *a, struct walk *w, uint64_t page, unsigned le
 	/* The tables' own tree and the tree of a table are walked at the same time. */
 	p = store_alloc(a->store, a->page_size);
 	if (!p)
-		return wrong(a, "no memory to look at page %llu", (unsigned long long)page);
+		return cannot(a, "no memory to look at it");
 	if (mark(a, page, 1) != 0 || read_page(a, page, p) != 0 || page_nodes(a, p, &count) != 0 ||
 	    (get16(p + 10) == P_LEAF) != (level + 1 == w->depth) ||
 	    walk_nodes(a, w, p, count, level) != 0) {
@@ -363,37 +375,47 @@ static int walk_all(struct audit *a, const unsigned char *meta)
 
 /* ---- the file ---- */
 
-static int audit_file(struct audit *a, const struct checkpoint_state *c)
+/* The tree is walked in its own order, which is none on the disk: it is read in the disk's before. */
+static void read_ahead(const struct audit *a)
+{
+	(void)posix_fadvise(a->fd, 0, (off_t)(a->pages * a->page_size), POSIX_FADV_WILLNEED);
+}
+
+static enum audit_result audit_file(struct audit *a, const struct checkpoint_state *c, bool all)
 {
 	int rc;
 
 	a->page_size = c->page_size;
 	a->pages = get64(c->meta + META_LAST_AT) + 1;
 	if (a->pages < 2)
-		return wrong(a, "the checkpoint names no pages");
-	if (a->pages > AUDIT_PAGES_MAX)
-		return 0;
-	a->seen = store_alloc(a->store, a->pages / 8 + 1);
-	if (!a->seen)
-		return wrong(a, "no memory to look at it");
-	rc = walk_all(a, c->meta);
+		rc = wrong(a, "the checkpoint names no pages");
+	else if (!all && a->pages > AUDIT_OCTETS_MAX / a->page_size)
+		return AUDIT_SKIPPED;
+	else if ((a->seen = store_alloc(a->store, a->pages / 8 + 1)) == NULL)
+		rc = cannot(a, "no memory to look at it");
+	else {
+		read_ahead(a);
+		rc = walk_all(a, c->meta);
+	}
 	store_free(a->store, a->seen);
-	return rc;
+	return rc == 0 ? AUDIT_SOUND : a->failed ? AUDIT_FAILED : AUDIT_DAMAGED;
 }
 
-int audit_index(struct store *st, const char *index_path, const struct checkpoint_state *c,
-		char *err, size_t n)
+enum audit_result audit_index(struct store *st, const char *index_path,
+			      const struct checkpoint_state *c, bool all, char *err, size_t n)
 {
 	struct audit a = {.store = st, .err = err, .err_size = n, .tag = store_tag(st->uuid)};
+	enum audit_result result;
 	char path[PATH_MAX];
-	int rc;
 
 	err[0] = '\0';
 	snprintf(path, sizeof(path), "%s/data.mdb", index_path);
 	a.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (a.fd < 0)
-		return wrong(&a, "%s", strerror(errno));
-	rc = audit_file(&a, c);
+	if (a.fd < 0) {
+		wrong(&a, "%s", strerror(errno));
+		return AUDIT_FAILED;
+	}
+	result = audit_file(&a, c, all);
 	close(a.fd);
-	return rc;
+	return result;
 }

@@ -8,16 +8,24 @@
 #ifndef STORAGE_AUDIT_H
 #define STORAGE_AUDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct store;
 struct checkpoint_state;
 
-#define AUDIT_PAGES_MAX 65536 /* a larger index is not walked at start */
+#define AUDIT_OCTETS_MAX ((uint64_t)1 << 30) /* a larger index is walked only when asked for */
 
-/* 0: sound; -1: not, and a sentence in err tells what is wrong. Nobody may have the index open. */
-int audit_index(struct store *, const char *index_path, const struct checkpoint_state *, char *err,
-		size_t n);
+enum audit_result {
+	AUDIT_SOUND,
+	AUDIT_DAMAGED,
+	AUDIT_FAILED, /* it could not be looked at: no memory, or it cannot be read */
+	AUDIT_SKIPPED /* it is larger than that, and `all` was not said */
+};
+
+/* A sentence in err tells what is wrong. Nobody may have the index open. */
+enum audit_result audit_index(struct store *, const char *index_path,
+			      const struct checkpoint_state *, bool all, char *err, size_t n);
 
 #endif

@@ -96,15 +96,19 @@ static int open_in(const char *index_path, const char *name, int flags)
 	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-void checkpoint_read(const char *index_path, struct checkpoint_state *c)
+int checkpoint_read(const char *index_path, struct checkpoint_state *c)
 {
-	int fd = open_in(index_path, "checkpoint", O_RDONLY);
+	int fd = open_in(index_path, "checkpoint", O_RDONLY), rc = 0;
+	unsigned char octet;
 
 	memset(c, 0, sizeof(*c));
 	if (fd < 0)
-		return;
+		return errno == ENOENT ? 0 : errno;
 	newest(fd, c);
+	if (!c->found && (pread(fd, &octet, 1, 0) < 0 || pread(fd, &octet, 1, SLOT_SIZE) < 0))
+		rc = errno;
 	close(fd);
+	return rc;
 }
 
 /* It was read, which does not mean that it is on disk: a sync of it may have failed. The other slot

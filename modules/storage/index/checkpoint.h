@@ -37,8 +37,9 @@ struct checkpoint_state { /* the newest sound slot of the file */
 	unsigned char meta[CHECKPOINT_META];
 };
 
-/* Reads the file in `index_path`; found is false if there is none that can be used. */
-void checkpoint_read(const char *index_path, struct checkpoint_state *);
+/* Reads the file in `index_path`; found is false if there is none that can be used. 0 or errno: it
+ * could not be read. */
+int checkpoint_read(const char *index_path, struct checkpoint_state *);
 /* Makes data.mdb show that state, and makes sure that the file has it. 0 or errno. Nobody may have
  * the index open. */
 int checkpoint_restore(const char *index_path, const struct checkpoint_state *);

@@ -42,6 +42,21 @@ int index_status(int rc)
 	}
 }
 
+bool index_is_damaged(int rc)
+{
+	switch (rc) {
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+	case MDB_NOTFOUND: /* a table, or the row that says what it is */
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *index_error(int rc)
 {
 	return mdb_strerror(rc);
@@ -110,14 +125,14 @@ int index_open(struct index *ix, struct store *st, const char *path, bool create
 	ix->store = st;
 	if (pthread_rwlock_init(&ix->map, NULL) != 0) {
 		snprintf(err, n, "no lock for the index could be made");
-		return -1;
+		return ENOMEM;
 	}
 	rc = open_env(ix, path, create);
 	if (rc == 0)
 		return 0;
 	snprintf(err, n, "%s/data.mdb: %s", path, mdb_strerror(rc));
 	index_close(ix);
-	return -1;
+	return rc;
 }
 
 void index_close(struct index *ix)

@@ -29,7 +29,8 @@ struct index {
 	_Atomic(MDB_txn *) idle[INDEX_READERS]; /* reset read transactions, to be renewed */
 };
 
-/* Opens (and with create makes) the databases in `path`. 0, or -1 and a sentence in err. */
+/* Opens (and with create makes) the databases in `path`. 0, or errno or MDB_* and a sentence in
+ * err. */
 int index_open(struct index *, struct store *, const char *path, bool create, char *err, size_t n);
 void index_close(struct index *);
 
@@ -50,6 +51,7 @@ int index_room(struct index *);
 
 int index_status(int rc); /* to enum pstn_status */
 const char *index_error(int rc);
+bool index_is_damaged(int rc); /* it tells of the index, not of the system or its memory */
 
 /* Rows; MDB_NOTFOUND if there is none, MDB_CORRUPTED if its check fails. */
 int index_state(struct index *, MDB_txn *, struct state_row *);

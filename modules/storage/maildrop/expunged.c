@@ -96,7 +96,8 @@ int expunged_collect(struct expunged_set *s, struct store *st, MDB_txn *txn, uin
 			uint32_t uid = e.first + i;
 
 			rc = index_tombstone(&st->index, txn, account, folder, uid, &row);
-			if (rc == 0 && row.expunged_change == e.change)
+			/* The range is the one that says so, likely: a mistake ends one session. */
+			if (rc == MDB_CORRUPTED || (rc == 0 && row.expunged_change == e.change))
 				rc = add(s, st, e.change, uid);
 			else if (rc == MDB_NOTFOUND)
 				rc = 0;

@@ -5,6 +5,7 @@
  * on a job thread if it says VIEW_COLD. Results go to the caller's memory on the reactor only,
  * because that memory is gone when the session is.
  */
+#include "index/mend.h"
 #include "maildrop_parts.h"
 #include "segment/fetch.h"
 #include "store.h"
@@ -206,7 +207,7 @@ static int list_run(struct call *c, bool may_block)
 		if (!c->list.rows)
 			return PSTN_E_NO_MEMORY;
 	}
-	return view_list(v, c->list.first, c->list.rows, c->list.max, &c->list.got);
+	return view_list(v, c->list.first, c->list.rows, c->list.max, may_block, &c->list.got);
 }
 
 static void list_discard(struct call *c)
@@ -262,7 +263,7 @@ static int drop_list(struct pstn_maildrop *d, uint32_t first, struct pstn_messag
 
 /* ---- read ---- */
 
-static int find_message(struct view *v, uint32_t number, struct fetch_key *key,
+static int find_message(struct view *v, uint32_t number, bool may_block, struct fetch_key *key,
 			struct message_row *row)
 {
 	MDB_txn *txn;
@@ -276,6 +277,10 @@ static int find_message(struct view *v, uint32_t number, struct fetch_key *key,
 		return index_status(rc);
 	rc = index_message(&v->store->index, txn, key->account, key->folder, key->uid, row);
 	index_read_end(&v->store->index, txn);
+	if (rc == MDB_CORRUPTED && !may_block)
+		return VIEW_COLD;
+	if (rc == MDB_CORRUPTED)
+		rc = mend_now(&v->store->index, false, key->account, key->folder, key->uid, row);
 	return rc == MDB_NOTFOUND ? PSTN_E_GONE : index_status(rc);
 }
 
@@ -287,7 +292,7 @@ static int read_run(struct call *c, bool may_block)
 	int status = view_map(v, may_block);
 
 	if (status == PSTN_OK)
-		status = find_message(v, c->read.number, &key, &row);
+		status = find_message(v, c->read.number, may_block, &key, &row);
 	if (status == PSTN_OK)
 		status = fetch(v->store, &key, &row, may_block, &c->read.content);
 	return status;

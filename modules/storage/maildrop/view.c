@@ -78,10 +78,11 @@ static int count_range(struct view *v, MDB_txn *txn, const struct expunged *e)
 		/* A range may name a uid that had gone before. */
 		if (rc == MDB_NOTFOUND || (rc == 0 && row.expunged_change != e->change))
 			continue;
-		if (rc != 0)
+		if (rc != 0 && rc != MDB_CORRUPTED)
 			return rc;
 		v->zombies++;
-		v->octets -= row.octets < v->octets ? row.octets : v->octets;
+		if (rc == 0)
+			v->octets -= row.octets < v->octets ? row.octets : v->octets;
 	}
 	return 0;
 }

@@ -52,9 +52,10 @@ int view_map(struct view *, bool may_block);
 uint32_t view_uid(const struct view *, uint32_t number);
 /* Whether a key of messages belongs to the folder. */
 bool view_holds(const struct view *, const MDB_val *key);
-/* Rows for numbers from `first` on. After view_map(). */
+/* Rows for numbers from `first` on. After view_map(). A row that fails its checksum is mended; one
+ * that cannot be is told without size and as "damaged-UID", so that the others can be had. */
 int view_list(struct view *, uint32_t first, struct pstn_message *rows, uint32_t max,
-	      uint32_t *count);
+	      bool may_block, uint32_t *count);
 /* The uids of some numbers (ascending), as ranges; *out is from store_alloc. */
 int view_ranges(const struct view *, const uint32_t *numbers, uint32_t n, struct uid_range **out,
 		uint32_t *count);

@@ -2,9 +2,11 @@
  * view_list.c - rows of a folder as it was at one moment.
  */
 #include "format/bytes.h"
+#include "index/mend.h"
 #include "store.h"
 #include "view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void fill_row(struct pstn_message *m, uint32_t number, uint32_t uid,
@@ -19,6 +21,12 @@ static void fill_row(struct pstn_message *m, uint32_t number, uint32_t uid,
 	memcpy(m->uidl, row->uidl, sizeof(m->uidl));
 }
 
+static void fill_damaged(struct pstn_message *m, uint32_t number, uint32_t uid)
+{
+	*m = (struct pstn_message){.number = number, .uid = uid};
+	snprintf(m->uidl, sizeof(m->uidl), "damaged-%u", uid);
+}
+
 /* Reads row after row; a message that is missing among the live ones is a zombie. */
 struct reader {
 	struct view *view;
@@ -27,6 +35,8 @@ struct reader {
 	MDB_val key, value;
 	int at; /* result of the last move of the cursor */
 	bool placed;
+	uint32_t hopeless; /* up to this uid a damaged row has been tried to mend */
+	uint32_t damaged;  /* uid of the row that made reading stop */
 };
 
 static void place(struct reader *r, uint32_t uid)
@@ -50,6 +60,16 @@ static void place(struct reader *r, uint32_t uid)
 	r->placed = true;
 }
 
+static int meet_damaged(struct reader *r, uint32_t number, uint32_t uid, struct pstn_message *out)
+{
+	if (uid > r->hopeless) {
+		r->damaged = uid;
+		return MDB_CORRUPTED;
+	}
+	fill_damaged(out, number, uid);
+	return 0;
+}
+
 static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn_message *out)
 {
 	struct index *ix = &r->view->store->index;
@@ -63,49 +83,73 @@ static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn
 	    get32be((unsigned char *)r->key.mv_data + 12) == uid) {
 		if (!message_row_get(&row, r->key.mv_data, ix->tag, r->value.mv_data,
 				     r->value.mv_size))
-			return MDB_CORRUPTED;
+			return meet_damaged(r, number, uid, out);
 		fill_row(out, number, uid, &row, false);
 		return 0;
 	}
 	rc = index_tombstone(ix, r->txn, r->view->account, r->view->folder, uid, &row);
 	if (rc == 0)
 		fill_row(out, number, uid, &row, true);
-	return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+	if (rc != MDB_CORRUPTED)
+		return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+	fill_damaged(out, number, uid);
+	out->zombie = true;
+	return 0;
 }
 
-static int read_rows(struct view *v, MDB_txn *txn, uint32_t first, struct pstn_message *rows,
-		     uint32_t max, uint32_t *count)
+static int read_rows(struct reader *r, uint32_t first, struct pstn_message *rows, uint32_t max,
+		     uint32_t *count)
 {
-	struct reader r = {.view = v, .txn = txn};
-	int rc = mdb_cursor_open(txn, v->store->index.messages, &r.cursor);
+	struct view *v = r->view;
+	int rc = mdb_cursor_open(r->txn, v->store->index.messages, &r->cursor);
 
 	if (rc != 0)
 		return rc;
 	while (rc == 0 && *count < max && first <= v->messages) {
 		uint32_t uid = view_uid(v, first);
 
-		rc = uid ? read_row(&r, first, uid, &rows[*count]) : MDB_CORRUPTED;
+		rc = uid ? read_row(r, first, uid, &rows[*count]) : MDB_CORRUPTED;
 		if (rc == 0)
 			(*count)++;
 		first++;
 	}
-	mdb_cursor_close(r.cursor);
+	mdb_cursor_close(r->cursor);
+	return rc;
+}
+
+static int read_once(struct view *v, uint32_t hopeless, uint32_t *damaged, uint32_t first,
+		     struct pstn_message *rows, uint32_t max, uint32_t *count)
+{
+	struct reader r = {.view = v, .hopeless = hopeless};
+	int rc = index_read(&v->store->index, &r.txn);
+
+	if (rc != 0)
+		return rc;
+	rc = read_rows(&r, first, rows, max, count);
+	index_read_end(&v->store->index, r.txn);
+	*damaged = r.damaged;
 	return rc;
 }
 
 int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
-	      uint32_t *count)
+	      bool may_block, uint32_t *count)
 {
-	MDB_txn *txn;
-	int rc;
+	uint32_t hopeless = 0;
 
-	*count = 0;
-	if (first == 0 || first > v->messages)
-		return PSTN_OK;
-	rc = index_read(&v->store->index, &txn);
-	if (rc != 0)
-		return index_status(rc);
-	rc = read_rows(v, txn, first, rows, max, count);
-	index_read_end(&v->store->index, txn);
-	return index_status(rc);
+	for (;;) {
+		struct message_row row;
+		uint32_t damaged = 0;
+		int rc;
+
+		*count = 0;
+		if (first == 0 || first > v->messages)
+			return PSTN_OK;
+		rc = read_once(v, hopeless, &damaged, first, rows, max, count);
+		if (rc != MDB_CORRUPTED || damaged == 0)
+			return index_status(rc);
+		if (!may_block)
+			return VIEW_COLD;
+		(void)mend_now(&v->store->index, false, v->account, v->folder, damaged, &row);
+		hopeless = damaged;
+	}
 }

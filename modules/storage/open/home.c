@@ -206,6 +206,24 @@ int home_ask_rebuild(struct store *st)
 	return 0;
 }
 
+bool home_index_doubted(struct store *st)
+{
+	return exists(st, "index/doubted");
+}
+
+int home_doubt_index(struct store *st, bool doubt)
+{
+	int fd;
+
+	if (!doubt)
+		return unlinkat(st->dir, "index/doubted", 0) == 0 || errno == ENOENT ? 0 : errno;
+	fd = openat(st->dir, "index/doubted", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
 void home_forget_readers(struct store *st)
 {
 	unlinkat(st->dir, "index/lock.mdb", 0);
@@ -253,16 +271,18 @@ static uint32_t segment_number(const char *name)
 	return end != name && strcmp(end, ".seg") == 0 && id < UINT32_MAX ? (uint32_t)id : 0;
 }
 
-void home_each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
+int home_each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
 {
 	int fd = openat(st->segment_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
 
 	if (!dir) {
+		int rc = errno;
+
 		if (fd >= 0)
 			close(fd);
-		return;
+		return rc;
 	}
 	while ((e = readdir(dir)) != NULL) {
 		uint32_t id = segment_number(e->d_name);
@@ -271,6 +291,7 @@ void home_each_segment(struct store *st, bool (*each)(struct store *, uint32_t, 
 			break;
 	}
 	closedir(dir);
+	return 0;
 }
 
 static bool stop_at_first(struct store *st, uint32_t id, void *arg)
@@ -284,7 +305,7 @@ bool home_has_segments(struct store *st)
 {
 	bool any = false;
 
-	home_each_segment(st, stop_at_first, &any);
+	(void)home_each_segment(st, stop_at_first, &any);
 	return any;
 }
 
@@ -302,7 +323,7 @@ uint32_t home_last_segment(struct store *st)
 {
 	uint32_t last = 0;
 
-	home_each_segment(st, larger, &last);
+	(void)home_each_segment(st, larger, &last);
 	return last;
 }
 

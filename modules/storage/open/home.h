@@ -29,8 +29,14 @@ void home_close(struct store *);
 bool home_has_index(struct store *);
 bool home_has_segments(struct store *);
 bool home_rebuild_asked(struct store *);
-int home_ask_rebuild(struct store *);     /* at the next start; 0 or errno */
+int home_ask_rebuild(struct store *); /* at the next start; 0 or errno */
+/* It is too large to be looked at in each start, and is used: until all ends in order, the next
+ * start looks at it. 0 or errno. */
+int home_doubt_index(struct store *, bool doubt);
+bool home_index_doubted(struct store *);
 void home_forget_readers(struct store *); /* LMDB's lock file: of processes that are gone */
+/* Calls each(st, number, arg) for every segment's file until it returns false. 0 or errno. */
+int home_each_segment(struct store *, bool (*each)(struct store *, uint32_t, void *), void *arg);
 uint32_t home_last_segment(struct store *);
 bool home_shared_by_others(struct store *);
 /* One process at a time scrubs; given back by false, and when the process ends. */

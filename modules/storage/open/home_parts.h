@@ -8,7 +8,5 @@
 
 /* -1, and what is wrong with the file of that name as a sentence. */
 int home_say(const struct store *, char *err, size_t n, const char *name, const char *what);
-/* Calls each(store, id, arg) for every segment file until it returns false. */
-void home_each_segment(struct store *, bool (*each)(struct store *, uint32_t, void *), void *arg);
 
 #endif

@@ -105,37 +105,48 @@ static int read_identity(struct store *st, char *err, size_t n)
 	return parse_identity(st, text, err, n);
 }
 
+struct identity_search {
+	bool found;
+	int error; /* a segment could not be looked at */
+};
+
 static bool take_identity(struct store *st, uint32_t id, void *arg)
 {
 	unsigned char bytes[SEGMENT_HEAD];
 	struct segment_head head;
 	char name[SEGMENT_NAME];
-	bool *found = arg;
+	struct identity_search *s = arg;
+	ssize_t n;
 	int fd;
 
 	segment_name(name, id);
 	fd = openat(st->segment_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return true;
-	*found = pread(fd, bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes) &&
-		 segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
-	close(fd);
-	if (*found)
+	n = fd < 0 ? -1 : pread(fd, bytes, sizeof(bytes), 0);
+	if (n < 0)
+		s->error = errno;
+	if (fd >= 0)
+		close(fd);
+	s->found = n == (ssize_t)sizeof(bytes) &&
+		   segment_head_decode(&head, bytes, sizeof(bytes)) == RECORD_OK;
+	if (s->found)
 		memcpy(st->uuid, head.store, sizeof(st->uuid));
-	return !*found;
+	return !s->found;
 }
 
 int home_identity(struct store *st, bool first, char *err, size_t n)
 {
-	bool known = false;
+	struct identity_search s = {.found = false};
 	int rc = read_identity(st, err, n);
 
 	if (rc <= 0)
 		return rc;
 	if (!first)
 		return home_say(st, err, n, "store", "the file is missing or damaged");
-	home_each_segment(st, take_identity, &known);
-	if (!known && getrandom(st->uuid, sizeof(st->uuid), 0) != (ssize_t)sizeof(st->uuid))
+	rc = home_each_segment(st, take_identity, &s);
+	/* With another id than the segments have, none of them could be read. */
+	if (!s.found && (rc != 0 || s.error != 0))
+		return home_say(st, err, n, "segments", strerror(rc ? rc : s.error));
+	if (!s.found && getrandom(st->uuid, sizeof(st->uuid), 0) != (ssize_t)sizeof(st->uuid))
 		return home_say(st, err, n, "store", strerror(errno));
 	rc = write_identity(st);
 	return rc == 0 ? 0 : home_say(st, err, n, "store", strerror(rc));

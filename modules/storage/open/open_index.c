@@ -30,7 +30,7 @@ static int put_first_state(struct store *st, bool building)
 	return rc;
 }
 
-/* What an opened index says of itself. */
+/* What an opened index says of itself. 0, 1: it is none of this store's; -1: it cannot be read. */
 static int judge_state(struct store *st, char *err, size_t n)
 {
 	struct state_row state;
@@ -41,9 +41,11 @@ static int judge_state(struct store *st, char *err, size_t n)
 		rc = index_state(&st->index, txn, &state);
 		index_read_end(&st->index, txn);
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		snprintf(err, n, "the index does not say what it is: %s", index_error(rc));
-	else if (state.format != STORE_FORMAT)
+		return index_is_damaged(rc) ? 1 : -1;
+	}
+	if (state.format != STORE_FORMAT)
 		snprintf(err, n, "the index has format %u, this version of the server reads %u",
 			 state.format, STORE_FORMAT);
 	else if (memcmp(state.store, st->uuid, sizeof(state.store)) != 0)
@@ -53,7 +55,7 @@ static int judge_state(struct store *st, char *err, size_t n)
 		st->building = state.building;
 		return 0;
 	}
-	return -1;
+	return 1;
 }
 
 /* A new, empty index: for a new store, or one whose index cannot be used. */
@@ -74,49 +76,78 @@ static int make_index(struct store *st, const char *path, char *err, size_t n)
 	return -1;
 }
 
-/* The index of the last checkpoint. -1: it cannot be used, and why. */
+/* Whether LMDB may have it: it believes what it reads. */
+static int look_at_index(struct store *st, const char *path, const struct checkpoint_state *c,
+			 char *why, size_t n)
+{
+	bool doubted = home_index_doubted(st);
+	enum audit_result result = audit_index(st, path, c, doubted, why, n);
+	int rc = 0;
+
+	if (result == AUDIT_SKIPPED)
+		rc = home_doubt_index(st, true);
+	else if (result == AUDIT_SOUND && doubted)
+		rc = home_doubt_index(st, false);
+	if (rc != 0)
+		snprintf(why, n, "doubted: %s", strerror(rc));
+	return rc != 0 || result == AUDIT_FAILED ? -1 : result == AUDIT_DAMAGED ? 1 : 0;
+}
+
+/* The index of the last checkpoint. 1: it is damaged, and how; -1: it cannot be had now, and why,
+ * which is no reason to make another. */
 static int restore_index(struct store *st, const char *path, char *why, size_t n)
 {
 	struct checkpoint_state c;
-	int rc;
+	int rc = checkpoint_read(path, &c);
 
-	checkpoint_read(path, &c);
-	if (!c.found) {
+	if (rc == 0 && !c.found) {
 		snprintf(why, n, "there is no sound checkpoint");
-		return -1;
+		return 1;
 	}
-	if (audit_index(st, path, &c, why, n) != 0)
-		return -1;
-	rc = checkpoint_restore(path, &c);
+	if (rc == 0) {
+		rc = look_at_index(st, path, &c, why, n);
+		if (rc != 0)
+			return rc;
+		rc = checkpoint_restore(path, &c);
+	}
 	if (rc != 0) {
 		snprintf(why, n, "%s", index_error(rc));
 		return -1;
 	}
 	home_forget_readers(st);
-	if (index_open(&st->index, st, path, false, why, n) != 0)
-		return -1;
-	if (judge_state(st, why, n) == 0)
-		return 0;
-	index_close(&st->index);
-	return -1;
+	rc = index_open(&st->index, st, path, false, why, n);
+	if (rc != 0)
+		return index_is_damaged(rc) ? 1 : -1;
+	rc = judge_state(st, why, n);
+	if (rc != 0)
+		index_close(&st->index);
+	return rc;
+}
+
+static void tell_rebuild(struct store *st, const char *path, bool asked, const char *why)
+{
+	st->host->log(PSTN_EVENT(st->self, NULL, asked ? PSTN_INFO : PSTN_ERROR, "index-rebuild",
+				 PSTN_S("path", path), PSTN_S("reason", asked ? "asked for" : why),
+				 PSTN_S("hint", "It is made again from the segments; the old "
+						"one is kept as index.damaged.")));
 }
 
 static int open_first(struct store *st, const char *path, char *err, size_t n)
 {
-	char why[ERROR_MAX];
+	char why[ERROR_MAX] = "there is none";
 	bool had = home_has_index(st), asked = home_rebuild_asked(st);
+	int rc = had && !asked ? restore_index(st, path, why, sizeof(why)) : 1;
 
-	if (had && !asked && restore_index(st, path, why, sizeof(why)) == 0)
+	if (rc == 0)
 		return 0;
+	if (rc < 0) {
+		snprintf(err, n,
+			 "%s cannot be opened now, which does not mean that it is damaged: %s",
+			 path, why);
+		return -1;
+	}
 	if (had || home_has_segments(st))
-		st->host->log(
-		    PSTN_EVENT(st->self, NULL, asked ? PSTN_INFO : PSTN_ERROR, "index-rebuild",
-			       PSTN_S("path", path),
-			       PSTN_S("reason", asked ? "asked for"
-						: had ? why
-						      : "there is none"),
-			       PSTN_S("hint", "It is made again from the segments; the old "
-					      "one is kept as index.damaged.")));
+		tell_rebuild(st, path, asked, why);
 	return make_index(st, path, err, n);
 }
 

@@ -136,13 +136,14 @@ static int source_scan(struct recovery *r, struct source *s)
 	return 0;
 }
 
-/* Whether the file ends as a writer that stopped in order leaves it, or one that never committed. */
-static bool ended_well(struct source *s)
+/* Whether the file ends as a writer that stopped in order leaves it, or one that never committed.
+ * When the index is made anew nobody knows whether a large message without a head ever had one. */
+static bool ended_well(const struct recovery *r, struct source *s)
 {
 	unsigned char head[RECORD_HEAD];
 	static const unsigned char none[RECORD_HEAD];
 
-	if (s->kind == SEGMENT_LARGE && s->scan.at == SEGMENT_HEAD)
+	if (s->kind == SEGMENT_LARGE && s->scan.at == SEGMENT_HEAD && !r->rebuilding)
 		return pread(s->fd, head, sizeof(head), SEGMENT_HEAD) >= 0 &&
 		       memcmp(head, none, sizeof(head)) == 0;
 	return scan_clean_end(&s->scan);
@@ -170,7 +171,7 @@ static int cut(struct recovery *r, struct source *s, uint64_t end)
 static int finish_source(struct recovery *r, struct source *s)
 {
 	uint64_t end = s->scan.at;
-	bool well = ended_well(s);
+	bool well = ended_well(r, s);
 	int rc = 0;
 
 	s->done = true;

@@ -1,0 +1,528 @@
+/*
+ * test_storage_mend.c - damage that is met while the store is used: rows of the index that fail
+ * their checksum, files that nobody knows, an index that cannot be had just now.
+ */
+#include "storage_rig.h"
+#include "suite.h"
+
+#include "modules/storage/commit/group.h"
+#include "modules/storage/format/bytes.h"
+#include "modules/storage/format/checksum.h"
+#include "modules/storage/index/audit.h"
+#include "modules/storage/index/mend.h"
+#include "modules/storage/open/home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ANN "ann@example.org"
+#define BOB "bob@example.net"
+
+static struct pstn_account ann, bob;
+
+static void begin(struct rig *r)
+{
+	struct pstn_maildrop *d;
+	int status;
+
+	rig_begin(r);
+	CU_ASSERT_FATAL(rig_open(r));
+	rig_account(&ann, ANN);
+	rig_account(&bob, BOB);
+	rig_deliver(r, ANN, "first\n", &status);
+	rig_deliver(r, ANN, "second\n\n.dot\n", &status);
+	rig_deliver(r, ANN, "third\n", &status);
+	rig_deliver_bytes(r, ANN, "INBOX", "fourth\n", 7, "brought-along", &status);
+	rig_deliver(r, BOB, "for bob\n", &status);
+	CU_ASSERT_EQUAL_FATAL(status, PSTN_OK);
+	d = rig_drop(r, ANN, &status);
+	maildrop_table.flag(d, 2, PSTN_SEEN | PSTN_FLAGGED, 0);
+	fake_settle();
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){3}, 1), PSTN_OK);
+	maildrop_table.close(d);
+	fake_settle();
+	fake_log_clear();
+}
+
+static const char *run(struct rig *r, const char *command, const char *option)
+{
+	return rig_command(r, command, NULL, option, "", NULL, -1);
+}
+
+static bool says(const char *answer, const char *text)
+{
+	if (strstr(answer, text))
+		return true;
+	fprintf(stderr, "%s is not in %s\n", text, answer);
+	return false;
+}
+
+/* ---- rows as they stand in the index ---- */
+
+struct raw {
+	unsigned char bytes[ROW_MESSAGE_MAX];
+	size_t n;
+};
+
+static MDB_dbi table(struct rig *r, bool expunged)
+{
+	return expunged ? r->store->index.tombstones : r->store->index.messages;
+}
+
+static bool get_raw(struct rig *r, bool expunged, uint32_t uid, struct raw *raw)
+{
+	unsigned char key[KEY_MESSAGE];
+	MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
+	MDB_txn *txn;
+	bool there;
+
+	key_message(key, ann.id, FOLDER_INBOX, uid);
+	CU_ASSERT_EQUAL_FATAL(index_read(&r->store->index, &txn), 0);
+	there = mdb_get(txn, table(r, expunged), &k, &v) == 0;
+	raw->n = there ? v.mv_size : 0;
+	if (there)
+		memcpy(raw->bytes, v.mv_data, v.mv_size);
+	index_read_end(&r->store->index, txn);
+	return there;
+}
+
+static void put_raw(struct rig *r, bool expunged, uint32_t uid, const struct raw *raw)
+{
+	unsigned char key[KEY_MESSAGE];
+	MDB_val k = {.mv_size = sizeof(key), .mv_data = key};
+	MDB_val v = {.mv_size = raw->n, .mv_data = (void *)(uintptr_t)raw->bytes};
+	MDB_txn *txn;
+
+	key_message(key, ann.id, FOLDER_INBOX, uid);
+	CU_ASSERT_EQUAL_FATAL(index_write(&r->store->index, &txn), 0);
+	CU_ASSERT_EQUAL(mdb_put(txn, table(r, expunged), &k, &v, 0), 0);
+	CU_ASSERT_EQUAL(index_commit(&r->store->index, txn), 0);
+}
+
+/* More than its check can find. */
+static void ruin(struct rig *r, bool expunged, uint32_t uid)
+{
+	struct raw raw;
+
+	CU_ASSERT_FATAL(get_raw(r, expunged, uid, &raw));
+	raw.bytes[25] ^= 0x55;
+	raw.bytes[37] ^= 0x10;
+	raw.bytes[57] ^= 0x01;
+	put_raw(r, expunged, uid, &raw);
+}
+
+static bool same(const struct raw *a, const struct raw *b)
+{
+	return a->n == b->n && memcmp(a->bytes, b->bytes, a->n) == 0;
+}
+
+/* ---- a row is mended where it is met ---- */
+
+static void lists_all(struct rig *r)
+{
+	struct pstn_maildrop *d;
+	struct rig_listing l;
+	size_t n;
+	int status;
+
+	d = rig_drop(r, ANN, &status);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL_FATAL(l.count, 3);
+	CU_ASSERT_EQUAL(l.rows[1].flags, PSTN_SEEN | PSTN_FLAGGED);
+	CU_ASSERT_EQUAL(l.rows[1].octets, 16);
+	CU_ASSERT_STRING_EQUAL(l.rows[2].uidl, "brought-along");
+	CU_ASSERT_STRING_EQUAL(rig_text(d, 2, &n, &status), "second\r\n\r\n.dot\r\n");
+	maildrop_table.close(d);
+}
+
+static void mends_any_octet(void)
+{
+	struct rig r;
+	struct raw before, damaged, after;
+
+	begin(&r);
+	CU_ASSERT_FATAL(get_raw(&r, false, 2, &before));
+	for (size_t i = 0; i < before.n; i++) {
+		damaged = before;
+		damaged.bytes[i] ^= (unsigned char)(i * 37 % 255 + 1);
+		put_raw(&r, false, 2, &damaged);
+		fake_log_clear();
+		lists_all(&r);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(fake_log_find("index-row-mended"));
+		CU_ASSERT_TRUE(says(fake_log_find("index-row-mended")->fields, "account=" ANN));
+		CU_ASSERT_TRUE(says(fake_log_find("index-row-mended")->fields, "uid=2"));
+		CU_ASSERT_TRUE(get_raw(&r, false, 2, &after));
+		CU_ASSERT_TRUE(same(&before, &after));
+	}
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	rig_end(&r);
+}
+
+/* Who reads, sets a flag or deletes meets it as well. */
+static void mends_for_everybody(void)
+{
+	struct rig r;
+	struct raw before, damaged, after;
+	struct pstn_maildrop *d;
+	size_t n;
+	int status;
+
+	begin(&r);
+	CU_ASSERT_FATAL(get_raw(&r, false, 2, &before));
+	damaged = before;
+	damaged.bytes[80] ^= 3;
+	d = rig_drop(&r, ANN, &status);
+	put_raw(&r, false, 2, &damaged);
+	CU_ASSERT_STRING_EQUAL(rig_text(d, 2, &n, &status), "second\r\n\r\n.dot\r\n");
+	CU_ASSERT_TRUE(get_raw(&r, false, 2, &after) && same(&before, &after));
+	put_raw(&r, false, 2, &damaged);
+	maildrop_table.flag(d, 2, PSTN_ANSWERED, 0);
+	maildrop_table.close(d);
+	fake_settle();
+	d = rig_drop(&r, ANN, &status);
+	CU_ASSERT_FALSE(get_raw(&r, false, 2, &after) && same(&damaged, &after));
+	CU_ASSERT_TRUE(says(rig_command(&r, "mailbox show", ANN, NULL, NULL, NULL, -1),
+			    "seen answered flagged"));
+	damaged = after;
+	damaged.bytes[40] ^= 9;
+	put_raw(&r, false, 2, &damaged);
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){2}, 1), PSTN_OK);
+	CU_ASSERT_TRUE(get_raw(&r, true, 2, &after));
+	maildrop_table.close(d);
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	rig_end(&r);
+}
+
+static void mends_expunged_in_a_repair(void)
+{
+	struct rig r;
+	struct raw before, damaged, after;
+
+	begin(&r);
+	CU_ASSERT_FATAL(get_raw(&r, true, 3, &before));
+	for (size_t i = 0; i < before.n; i += 5) {
+		damaged = before;
+		damaged.bytes[i] ^= 0x42;
+		put_raw(&r, true, 3, &damaged);
+		CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "fails its checksum"));
+		CU_ASSERT_TRUE(says(run(&r, "storage repair", "quick"), "\"mended\":1"));
+		CU_ASSERT_TRUE(get_raw(&r, true, 3, &after) && same(&before, &after));
+	}
+	rig_end(&r);
+}
+
+/* ---- a row that is beyond that ---- */
+
+static void uses_the_rest_of_the_folder(void)
+{
+	struct rig r;
+	struct pstn_maildrop *d;
+	struct rig_listing l;
+	size_t n;
+	int status;
+
+	begin(&r);
+	ruin(&r, false, 2);
+	for (int i = 0; i < 3; i++) {
+		d = rig_drop(&r, ANN, &status);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+		rig_list(d, &l);
+		CU_ASSERT_EQUAL_FATAL(l.count, 3);
+		CU_ASSERT_STRING_EQUAL(l.rows[1].uidl, "damaged-2");
+		CU_ASSERT_EQUAL(l.rows[1].octets, 0);
+		CU_ASSERT_STRING_EQUAL(l.rows[2].uidl, "brought-along");
+		CU_ASSERT_PTR_NULL(rig_text(d, 2, &n, &status));
+		CU_ASSERT_EQUAL(status, PSTN_E_DAMAGED);
+		maildrop_table.close(d);
+		/* Said once. */
+		CU_ASSERT_EQUAL(fake_log_find("index-row-damaged") != NULL, i == 0);
+		fake_log_clear();
+	}
+	CU_ASSERT_NOT_EQUAL(rig_deliver(&r, ANN, "fifth\n", &status), 0);
+	d = rig_drop(&r, ANN, &status);
+	maildrop_table.flag(d, 2, PSTN_ANSWERED, 0);
+	maildrop_table.flag(d, 3, PSTN_SEEN, 0);
+	fake_settle();
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){1, 2}, 2), PSTN_OK);
+	maildrop_table.close(d);
+	d = rig_drop(&r, ANN, &status);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL_FATAL(l.count, 3);
+	CU_ASSERT_STRING_EQUAL(l.rows[0].uidl, "damaged-2");
+	CU_ASSERT_EQUAL(l.rows[1].flags, PSTN_SEEN);
+	maildrop_table.close(d);
+	rig_end(&r);
+}
+
+static void forget_something(struct rig *r)
+{
+	struct apply a;
+	struct folder_row *f;
+
+	CU_ASSERT_EQUAL_FATAL(apply_begin(&a, &r->store->index), 0);
+	CU_ASSERT_EQUAL(apply_folder(&a, ann.id, FOLDER_INBOX, &f), 0);
+	f->forgotten = f->change;
+	CU_ASSERT_EQUAL(apply_end(&a), 0);
+}
+
+static void repairs(bool forgetful, bool expunged, uint32_t uid)
+{
+	struct rig r;
+	struct raw before, after;
+
+	begin(&r);
+	if (forgetful)
+		forget_something(&r);
+	CU_ASSERT_FATAL(get_raw(&r, expunged, uid, &before));
+	ruin(&r, expunged, uid);
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "fails its checksum"));
+	CU_ASSERT_TRUE(
+	    says(run(&r, "storage repair", "quick"), "without --user and --quick does it"));
+	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "\"mended\":"));
+	CU_ASSERT_FALSE(rig_command_failed());
+	CU_ASSERT_TRUE(get_raw(&r, expunged, uid, &after) && same(&before, &after));
+	CU_ASSERT_FALSE(get_raw(&r, !expunged, uid, &after));
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	rig_end(&r);
+}
+
+static void repairs_from_the_segments(void)
+{
+	for (int forgetful = 0; forgetful < 2; forgetful++) {
+		repairs(forgetful, false, 1);
+		repairs(forgetful, false, 2); /* its flags changed after it had come */
+		repairs(forgetful, false, 4);
+		repairs(forgetful, true, 3);
+	}
+}
+
+static void gives_up_what_is_lost(void)
+{
+	struct rig r;
+	struct message_row row;
+	struct raw raw;
+	MDB_txn *txn;
+	int fd;
+
+	begin(&r);
+	CU_ASSERT_EQUAL_FATAL(index_read(&r.store->index, &txn), 0);
+	CU_ASSERT_EQUAL(index_message(&r.store->index, txn, ann.id, FOLDER_INBOX, 1, &row), 0);
+	index_read_end(&r.store->index, txn);
+	ruin(&r, false, 1);
+	fd = open(rig_path(&r, "segments/00000001.seg"), O_RDWR);
+	CU_ASSERT_EQUAL(pwrite(fd, "damage", 6, (off_t)row.offset + 20), 6);
+	close(fd);
+	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "no record of the message was found"));
+	CU_ASSERT_TRUE(get_raw(&r, false, 1, &raw));
+	run(&r, "storage repair", "drop-damaged");
+	CU_ASSERT_FALSE(get_raw(&r, false, 1, &raw));
+	CU_ASSERT_PTR_NULL(strstr(run(&r, "storage check", "quick"), "\"faults\":1"));
+	CU_ASSERT_TRUE(get_raw(&r, false, 2, &raw));
+	rig_end(&r);
+}
+
+/* ---- others of the same group ---- */
+
+static void ruin_folder(struct rig *r, uint64_t account)
+{
+	unsigned char key[KEY_FOLDER], bytes[ROW_FOLDER_MAX];
+	MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
+	MDB_txn *txn;
+
+	key_folder(key, account, FOLDER_INBOX);
+	CU_ASSERT_EQUAL_FATAL(index_write(&r->store->index, &txn), 0);
+	CU_ASSERT_EQUAL_FATAL(mdb_get(txn, r->store->index.folders, &k, &v), 0);
+	memcpy(bytes, v.mv_data, v.mv_size);
+	bytes[20] ^= 1;
+	v.mv_data = bytes;
+	CU_ASSERT_EQUAL(mdb_put(txn, r->store->index.folders, &k, &v, 0), 0);
+	CU_ASSERT_EQUAL(index_commit(&r->store->index, txn), 0);
+}
+
+static void groups_go_without_the_damaged(void)
+{
+	struct rig r;
+	struct raw raw;
+	struct uid_range ranges[3] = {{1, 1}, {1, 1}, {2, 1}};
+	struct pending p[3];
+
+	begin(&r);
+	ruin_folder(&r, bob.id);
+	for (int i = 0; i < 3; i++) {
+		p[i] = (struct pending){.kind = PENDING_EXPUNGE,
+					.account = i == 1 ? bob.id : ann.id,
+					.folder = FOLDER_INBOX,
+					.next = i < 2 ? &p[i + 1] : NULL};
+		p[i].expunge.ranges = &ranges[i];
+		p[i].expunge.count = 1;
+	}
+	group_run(r.store, p);
+	CU_ASSERT_EQUAL(p[0].status, PSTN_OK);
+	CU_ASSERT_EQUAL(p[1].status, PSTN_E_DAMAGED);
+	CU_ASSERT_EQUAL(p[2].status, PSTN_OK);
+	CU_ASSERT_TRUE(get_raw(&r, true, 1, &raw) && get_raw(&r, true, 2, &raw));
+	CU_ASSERT_FATAL(rig_reopen(&r)); /* the audit finds it, and bob has his folder again */
+	CU_ASSERT_TRUE(r.store->rebuilt);
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(get_raw(&r, true, 1, &raw) && get_raw(&r, true, 2, &raw));
+	rig_end(&r);
+}
+
+/* ---- an index that cannot be had just now ---- */
+
+static bool put_aside(struct rig *r)
+{
+	return access(rig_path(r, "index.damaged"), F_OK) == 0;
+}
+
+static int open_with(struct rig *r, unsigned descriptors)
+{
+	struct rlimit few = {descriptors, descriptors};
+
+	if (setrlimit(RLIMIT_NOFILE, &few) != 0)
+		return 2;
+	if (!rig_open(r))
+		return strlen(r->error) > 10 && !put_aside(r) ? 1 : 3;
+	rig_close(r);
+	return put_aside(r) ? 4 : 0;
+}
+
+static void tells_lack_from_damage(void)
+{
+	struct rig r;
+	int opened = 0, refused = 0, status, next;
+
+	begin(&r);
+	rig_close(&r);
+	next = open("/dev/null", O_RDONLY);
+	close(next);
+	for (int more = 0; more < 24; more++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(open_with(&r, (unsigned)(next + more)));
+		waitpid(child, &status, 0);
+		CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+		opened += status == 0;
+		refused += status != 0;
+	}
+	CU_ASSERT_TRUE(opened > 0 && refused > 5);
+	for (unsigned long n = 1; n < 60; n++) {
+		fake_fail_alloc(n);
+		if (rig_open(&r))
+			rig_close(&r);
+		fake_fail_alloc(0);
+		CU_ASSERT_FALSE_FATAL(put_aside(&r));
+	}
+	CU_ASSERT_FATAL(rig_open(&r));
+	lists_all(&r);
+	rig_end(&r);
+}
+
+/* ---- an index that is too large to be looked at in each start ---- */
+
+static void doubts_after_a_crash(void)
+{
+	struct rig r;
+	struct checkpoint_state c;
+	char err[256], path[600];
+	int fd;
+
+	begin(&r);
+	CU_ASSERT_FATAL(rig_reopen(&r));
+	CU_ASSERT_EQUAL(home_doubt_index(r.store, true), 0);
+	rig_crash(&r);
+	rig_close(&r);
+	snprintf(path, sizeof(path), "%s", rig_path(&r, "index"));
+	CU_ASSERT_EQUAL(checkpoint_read(path, &c), 0);
+	CU_ASSERT_TRUE_FATAL(c.found);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_FALSE(home_index_doubted(r.store)); /* it was looked at, and is sound */
+	CU_ASSERT_EQUAL(home_doubt_index(r.store, true), 0);
+	put64(c.meta + 16 + 120, AUDIT_OCTETS_MAX / c.page_size + 1);
+	CU_ASSERT_EQUAL(audit_index(r.store, path, &c, false, err, sizeof(err)), AUDIT_SKIPPED);
+	CU_ASSERT_EQUAL(audit_index(r.store, path, &c, true, err, sizeof(err)), AUDIT_SOUND);
+	CU_ASSERT_FATAL(rig_reopen(&r)); /* ended in order */
+	CU_ASSERT_FALSE(home_index_doubted(r.store));
+	rig_close(&r);
+	fd = open(rig_path(&r, "index/data.mdb"), O_RDWR);
+	CU_ASSERT_EQUAL(ftruncate(fd, 20000), 0);
+	close(fd);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_TRUE(put_aside(&r));
+	lists_all(&r);
+	rig_end(&r);
+}
+
+/* ---- files that nobody knows ---- */
+
+static void names_unknown_segments(void)
+{
+	struct rig r;
+	char *bytes;
+	size_t n;
+	int status;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0")); /* being written */
+	rig_deliver(&r, ANN, "text\n", &status);
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	bytes = rig_read_file(rig_path(&r, "segments/00000001.seg"), &n);
+	rig_write_file(rig_path(&r, "segments/00000009.seg"), bytes, n);
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "that the index does not know"));
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "00000009.seg"));
+	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "not mended"));
+	CU_ASSERT_EQUAL(unlink(rig_path(&r, "segments/00000009.seg")), 0);
+	/* A header that cannot be read when the index is made. */
+	rig_close(&r);
+	bytes[0] ^= 1;
+	bytes[SEGMENT_HEAD_COPY] ^= 1;
+	rig_write_file(rig_path(&r, "segments/00000001.seg"), bytes, n);
+	free(bytes);
+	rig_remove_store(rig_path(&r, "index"));
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "00000001.seg"));
+	rig_end(&r);
+}
+
+static void tells_retention(void)
+{
+	struct rig r;
+	const char *answer;
+
+	begin(&r);
+	answer = run(&r, "storage status", NULL);
+	CU_ASSERT_TRUE(says(answer, "\"retention_seconds\":604800"));
+	CU_ASSERT_TRUE(says(answer, "\"compaction_threshold_percent\":25"));
+	rig_end(&r);
+}
+
+static const struct suite_case cases[] = {
+    {"one wrong octet of a row is mended", mends_any_octet},
+    {"whoever meets it mends it", mends_for_everybody},
+    {"rows of what was expunged", mends_expunged_in_a_repair},
+    {"the rest of a folder with a damaged row", uses_the_rest_of_the_folder},
+    {"a repair finds the records of damaged rows", repairs_from_the_segments},
+    {"a row without a record is given up when asked for", gives_up_what_is_lost},
+    {"a group goes without who meets damage", groups_go_without_the_damaged},
+    {"an index that cannot be had now is left alone", tells_lack_from_damage},
+    {"an index that was not looked at", doubts_after_a_crash},
+    {"segments that the index does not know", names_unknown_segments},
+    {"status tells what is kept for how long", tells_retention},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 1);
+	return suite_run("storage_mend", cases, argc > 1 ? argv[1] : NULL);
+}
