@@ -2,6 +2,7 @@
 """Run the scene tests, and `make check` with --unit; ends with `N passed, N failed`.
 
     tests/run.py [--build DIR] [--unit] [--jobs N] [--limit S] [PATTERN...]
+    tests/run.py [--build DIR] --only-unit [--jobs N] [PROGRAM...]
 
 A scene is a function test_* in tests/{talk,reload,clients,config}/*.py. Each runs in a process of
 its own with a time limit (its attribute `limit`, seconds, else --limit); one with the attribute
@@ -136,10 +137,14 @@ class Tally:
         return 1 if self.count["failed"] else 0
 
 
-def run_unit(build, jobs, tally):
-    """`make check`: each CUnit program counts as a test."""
+def run_unit(build, jobs, programs, tally):
+    """`make check`, or of it these programs and what they need: each counts as a test."""
     began = time.monotonic()
-    make = subprocess.run(["make", "-k", "-s", f"-j{jobs}", "check"], cwd=build, text=True,
+    targets = ["check"]
+    if programs:
+        targets = ["check-TESTS", "check_PROGRAMS=", "check_LIBRARIES=", "check_LTLIBRARIES=",
+                   "TESTS=" + " ".join(programs)]
+    make = subprocess.run(["make", "-k", "-s", f"-j{jobs}", *targets], cwd=build, text=True,
                           errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     # automake counts a program that several rooms list as often as it is listed
     results = dict(map(reversed, re.findall(r"^(PASS|FAIL|ERROR|SKIP): (\S+)$", make.stdout, re.M)))
@@ -191,7 +196,7 @@ def main():
         return 0
     tally = Tally()
     if options.unit or options.only_unit:
-        run_unit(options.build, options.jobs, tally)
+        run_unit(options.build, options.jobs, options.pattern if options.only_unit else [], tally)
     if not options.only_unit:
         run_all(chosen, options, tally)
     return tally.end()
