@@ -62,9 +62,22 @@ static int add_source(struct recovery *r, uint32_t id)
 	r->sources = s;
 	rc = source_begin(r, s);
 	if (rc == 0 && !s->done)
-		r->total += s->size - s->scan.at;
-	if (rc == 0)
-		source_park(r, s);
+		r->total += s->size - s->from;
+	return rc;
+}
+
+/* Which group comes first in each segment is known now. */
+static int find_first_records(struct recovery *r)
+{
+	int rc = 0;
+
+	for (struct source *s = r->sources; rc == 0 && s; s = s->next) {
+		if (s->done)
+			continue;
+		rc = source_unpark(r, s);
+		if (rc == 0)
+			source_park(r, s);
+	}
 	return rc;
 }
 
@@ -283,6 +296,8 @@ int recover(struct store *st, char *err, size_t n)
 	do {
 		r.rebuilding = st->building;
 		rc = each_file(&r, add_source);
+		if (rc == 0)
+			rc = find_first_records(&r);
 		drop_done(&r);
 		if (rc == 0)
 			rc = merge(&r);

@@ -187,23 +187,46 @@ static int finish_source(struct recovery *r, struct source *s)
 	return rc;
 }
 
-/* Another record of the same segment and of a later group follows: this one was synced before,
- * and somebody was told that it is safe. A large message's head is written last. */
-static bool was_committed(struct source *s)
+static bool goes_on_elsewhere(const struct recovery *r, const struct source *s, uint64_t sequence)
 {
+	for (const struct source *other = r->sources; other; other = other->next) {
+		if (other != s && other->sequence > sequence)
+			return true;
+	}
+	return false;
+}
+
+/* A record of a later group follows: this one was synced before, and somebody was told that it is
+ * safe. A large message's head is written last. */
+static bool was_committed(struct recovery *r, struct source *s)
+{
+	uint64_t sequence = s->scan.record.sequence;
 	struct scan ahead = s->scan;
 	enum scan_result result;
 
-	if (s->kind == SEGMENT_LARGE)
+	if (s->kind == SEGMENT_LARGE || sequence <= s->committed)
 		return true;
 	do {
 		result = scan_next(&ahead);
-	} while (result == SCAN_GAP);
+	} while (result == SCAN_GAP ||
+		 (result == SCAN_RECORD && ahead.record.sequence == sequence));
 	/* Both share the window. */
 	s->scan.window_at = ahead.window_at;
 	s->scan.window_length = ahead.window_length;
 	s->scan.failed |= ahead.failed;
-	return result == SCAN_RECORD && ahead.record.sequence > s->scan.record.sequence;
+	if (result != SCAN_RECORD && !goes_on_elsewhere(r, s, sequence))
+		return false;
+	s->committed = sequence;
+	return true;
+}
+
+/* Others of its group may be whole, and groups will come behind it: an index made anew would take it
+ * for one that was safe once and has been damaged. */
+static void wipe(struct source *s)
+{
+	static const unsigned char none[RECORD_HEAD];
+
+	(void)!pwrite(s->fd, none, sizeof(none), (off_t)s->scan.at);
 }
 
 /* Whether the record may be applied. A message that was committed and is damaged is kept: it shows
@@ -211,17 +234,21 @@ static bool was_committed(struct source *s)
 static bool usable(struct recovery *r, struct source *s)
 {
 	struct scan *scan = &s->scan;
-	bool committed = scan->record.type == RECORD_MESSAGE && was_committed(s);
+	bool is_message = scan->record.type == RECORD_MESSAGE;
 
-	if ((committed && r->rebuilding) || scan->record.flags & RECORD_DAMAGED)
+	if (scan->record.flags & RECORD_DAMAGED)
+		return true;
+	if (is_message && r->rebuilding && was_committed(r, s))
 		return true;
 	if (scan_verify(scan))
 		return true;
-	if (committed) {
+	if (is_message && !r->rebuilding && was_committed(r, s)) {
 		recovery_tell_damage(r, s);
 		return true;
 	}
 	tell(r, PSTN_WARNING, "record-incomplete", s, scan->at, scan->next);
+	if (!r->rebuilding)
+		wipe(s);
 	return false;
 }
 
@@ -251,10 +278,12 @@ int source_advance(struct recovery *r, struct source *s)
 	}
 }
 
-/* Opens the segment and finds its first record that counts. A rebuild has thousands of segments,
- * of which few overlap: the window goes until the segment's turn comes. */
+/* Opens the segment and looks which group comes first in it. Whether its records count is decided when
+ * that is known of all segments. */
 int source_begin(struct recovery *r, struct source *s)
 {
+	enum scan_result result;
+
 	if (source_open(r, s) != 0)
 		return -1;
 	if (s->done)
@@ -265,8 +294,14 @@ int source_begin(struct recovery *r, struct source *s)
 		s->fd = -1;
 		return 0;
 	}
-	if (source_scan(r, s) != 0 || source_advance(r, s) != 0)
+	if (source_scan(r, s) != 0)
 		return -1;
+	do {
+		result = scan_next(&s->scan);
+	} while (result == SCAN_GAP);
+	if (result == SCAN_RECORD)
+		s->sequence = s->scan.record.sequence;
+	source_end(r, s);
 	return 0;
 }
 

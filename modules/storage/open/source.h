@@ -12,9 +12,10 @@ struct store;
 struct source { /* a segment that may have something new */
 	struct source *next;
 	uint32_t id, kind;
-	int fd;            /* -1: not begun */
-	uint64_t from;     /* where the index's knowledge ends */
-	uint64_t sequence; /* of the first record not yet applied */
+	int fd;             /* -1: not begun */
+	uint64_t from;      /* where the index's knowledge ends */
+	uint64_t sequence;  /* of the first record not yet applied */
+	uint64_t committed; /* groups up to this sequence are known to have been safe */
 	uint64_t seed, size;
 	bool has_record, done;
 	bool keep; /* something unreadable is at its end: never write there */
@@ -37,13 +38,14 @@ struct recovery {
 
 /* All: 0, or -1 and a sentence in the recovery's err. */
 
-/* Opens the segment and finds the first record from s->from on that counts. */
+/* Looks at the segment: whether it can be read, and which group comes first from s->from on. */
 int source_begin(struct recovery *, struct source *);
 /* The next one; at the end the segment is cut behind the last, and s->done set. */
 int source_advance(struct recovery *, struct source *);
 /* A rebuild has thousands of segments, of which few overlap: file and memory go until the segment's
  * turn comes. */
 void source_park(struct recovery *, struct source *);
+/* Opens it (again) and finds the first record from s->from on that counts. */
 int source_unpark(struct recovery *, struct source *);
 void source_free_all(struct recovery *, struct source **list);
 
