@@ -281,6 +281,12 @@ static void begin_segment(struct compactor *c)
 		c->phase = COMPACT_REMOVE;
 		return;
 	}
+	/* What would be forgotten with a log may be what tells of messages in files that are there
+	 * still. */
+	if (s->row.kind == SEGMENT_LOG && c->gone_count) {
+		c->phase = COMPACT_REMOVE;
+		return;
+	}
 	if (s->row.flags & SEGMENT_GONE) {
 		to_be_removed(c, s->id, 0);
 		next_segment(c);
