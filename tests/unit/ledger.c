@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define LIVES 3
+
 struct told {
-	uint32_t uid, back; /* back: of a message that was removed and has come back */
+	uint32_t uid[LIVES]; /* another one each time it has come back */
 	char uidl[PSTN_UIDL_MAX + 1];
 };
 
@@ -20,7 +22,8 @@ static struct told *told, copy[LEDGER_MESSAGES];
 
 /* As of the moment that ledger_at() was given. */
 static enum ledger_mark state[LEDGER_MESSAGES];
-static bool seen[LEDGER_MESSAGES], is_back[LEDGER_MESSAGES], indexed;
+static unsigned life[LEDGER_MESSAGES]; /* how often it has come back */
+static bool seen[LEDGER_MESSAGES], indexed;
 
 static char fault[512];
 
@@ -35,13 +38,13 @@ void ledger_begin(void)
 	memset(shared, 0, n);
 	told = shared;
 	memset(state, 0, sizeof(state));
-	memset(is_back, 0, sizeof(is_back));
+	memset(life, 0, sizeof(life));
 }
 
 /* What somebody was told becomes the present state. */
 static void note(uint32_t n, enum ledger_mark mark)
 {
-	is_back[n] |= mark == LEDGER_SENT && state[n] == LEDGER_GONE;
+	life[n] += mark == LEDGER_SENT && state[n] == LEDGER_GONE;
 	state[n] = mark;
 }
 
@@ -53,7 +56,7 @@ static void mark(uint32_t n, enum ledger_mark mark)
 
 static uint32_t *uid_of(uint32_t n)
 {
-	return is_back[n] ? &told[n].back : &told[n].uid;
+	return &told[n].uid[life[n]];
 }
 
 /* ---- messages ---- */
@@ -111,7 +114,7 @@ static void learn(struct rig *r, uint32_t n, uint32_t uid)
 			      0);
 	index_read_end(&r->store->index, txn);
 	*uid_of(n) = uid;
-	if (is_back[n])
+	if (life[n])
 		CU_ASSERT_STRING_EQUAL(row.uidl, told[n].uidl);
 	snprintf(told[n].uidl, sizeof(told[n].uidl), "%s", row.uidl);
 }
@@ -189,7 +192,8 @@ static void send_text(struct waiting *w, struct pstn_session *s)
 	w->delivery = NULL;
 }
 
-void ledger_deliver_group(struct rig *r, uint32_t first, uint32_t count)
+void ledger_deliver_while(struct rig *r, uint32_t first, uint32_t count,
+			  void (*meanwhile)(struct rig *))
 {
 	struct pstn_session *s = fake_session(r->self);
 	struct waiting *all = calloc(count, sizeof(*all));
@@ -205,9 +209,16 @@ void ledger_deliver_group(struct rig *r, uint32_t first, uint32_t count)
 		if (w->delivery)
 			w->status = delivery_table.commit(w->delivery, &w->out, done, w);
 	}
+	if (meanwhile)
+		meanwhile(r);
 	fake_settle();
 	fake_close(s, "done");
 	free(all);
+}
+
+void ledger_deliver_group(struct rig *r, uint32_t first, uint32_t count)
+{
+	ledger_deliver_while(r, first, count, NULL);
 }
 
 /* ---- changes ---- */
@@ -312,7 +323,7 @@ void ledger_at(const struct disk_history *h, uint32_t ops)
 
 	indexed = false;
 	memset(state, 0, sizeof(state));
-	memset(is_back, 0, sizeof(is_back));
+	memset(life, 0, sizeof(life));
 	memcpy(copy, shared, sizeof(copy));
 	told = copy;
 	for (uint32_t i = 0; i < h->count && i < ops; i++) {
@@ -350,9 +361,18 @@ static void keep(const struct pstn_message *m, uint32_t n)
 	snprintf(told[n].uidl, sizeof(told[n].uidl), "%s", m->uidl);
 }
 
+static bool had_uid(uint32_t n, uint32_t uid)
+{
+	for (unsigned i = 0; i <= life[n]; i++) {
+		if (told[n].uid[i] == uid)
+			return true;
+	}
+	return false;
+}
+
 static const char *check_identity(const struct pstn_message *m, uint32_t n)
 {
-	if (is_back[n] && strcmp(m->uidl, told[n].uidl) != 0)
+	if (life[n] && strcmp(m->uidl, told[n].uidl) != 0)
 		return wrong(m, "is back with another unique id");
 	if (state[n] == LEDGER_SENT)
 		keep(m, n);
@@ -360,13 +380,12 @@ static const char *check_identity(const struct pstn_message *m, uint32_t n)
 		return wrong(m, "its uid or unique id is not the one that was told");
 	for (uint32_t i = 0; i < LEDGER_MESSAGES; i++) {
 		/* One that had been told for sure belongs to its message for ever. */
-		if (i == n || state[i] < LEDGER_SAFE || !told[i].uid)
+		if (i == n || state[i] < LEDGER_SAFE || !told[i].uid[0])
 			continue;
 		if (strcmp(ledger_user(i), ledger_user(n)) != 0 ||
 		    strcmp(ledger_folder(i), ledger_folder(n)) != 0)
 			continue;
-		if (m->uid == told[i].uid || m->uid == *uid_of(i) ||
-		    strcmp(m->uidl, told[i].uidl) == 0)
+		if (had_uid(i, m->uid) || strcmp(m->uidl, told[i].uidl) == 0)
 			return wrong(m, "its uid or unique id was another message's");
 	}
 	return NULL;
@@ -431,7 +450,7 @@ static const char *check_missing(void)
 		if (state[n] != LEDGER_SAFE || seen[n])
 			continue;
 		snprintf(fault, sizeof(fault), "message %u (uid %u) was acknowledged and is lost",
-			 n, told[n].uid);
+			 n, *uid_of(n));
 		return fault;
 	}
 	return NULL;

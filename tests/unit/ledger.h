@@ -33,6 +33,9 @@ int ledger_deliver(struct rig *, uint32_t n);
 void ledger_refused(uint32_t n);
 /* Those from first on at once: they share groups. */
 void ledger_deliver_group(struct rig *, uint32_t first, uint32_t count);
+/* The same; when all of them wait to be committed something else is done. */
+void ledger_deliver_while(struct rig *, uint32_t first, uint32_t count,
+			  void (*meanwhile)(struct rig *));
 /* Removes message n. A status. */
 int ledger_remove(struct rig *, uint32_t n);
 /* Sets and clears flags of what is in the folder of message n; nobody waits for them. */
@@ -43,6 +46,11 @@ void ledger_coming(uint32_t n);
 void ledger_came(struct rig *, uint32_t n);
 /* The users' accounts, in a directory that can be copied into a backup. */
 void ledger_accounts(struct rig *);
+/* An mbox file with these messages, which are ann's, in her INBOX; a command imports it. */
+void ledger_write_mbox(const uint32_t *messages, size_t n);
+const char *ledger_import(struct rig *);
+/* A path in the scratch directory, beside the store's; a static buffer. */
+const char *ledger_scratch(const char *name);
 /* Text of message n in wire form; a static buffer. */
 const char *ledger_text(uint32_t n, size_t *length);
 const char *ledger_user(uint32_t n);

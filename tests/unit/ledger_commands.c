@@ -1,8 +1,11 @@
 /*
- * ledger_accounts.c - the accounts of the ledger's users, in a directory that goes into backups.
+ * ledger_commands.c - what commands need to bring messages of the ledger: accounts that go into
+ * backups, files to import.
  */
 #include "ledger.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,4 +57,36 @@ static const struct pstn_directory directory = {
 void ledger_accounts(struct rig *r)
 {
 	fake_need(r->self, 0, &directory, NULL);
+}
+
+/* ---- files ---- */
+
+const char *ledger_scratch(const char *name)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", fake_directory(), name);
+	return path;
+}
+
+void ledger_write_mbox(const uint32_t *messages, size_t n)
+{
+	static char mbox[1 << 17];
+	size_t used = 0, length;
+
+	for (size_t i = 0; i < n; i++)
+		used += (size_t)snprintf(mbox + used, sizeof(mbox) - used,
+					 "From a@b Thu Aug 22 12:36:23 2002\n%s\n",
+					 ledger_text(messages[i], &length));
+	rig_write_file(ledger_scratch("mbox"), mbox, used);
+}
+
+const char *ledger_import(struct rig *r)
+{
+	int source = open(ledger_scratch("mbox"), O_RDONLY | O_CLOEXEC);
+	const char *answer =
+	    rig_command(r, "mailbox import", names[0], NULL, NULL, "source", source);
+
+	close(source);
+	return answer;
 }

@@ -234,6 +234,7 @@ void replay(const struct workload *w)
 	struct replay p = {.workload = w, .rig = &r};
 
 	rig_begin(&r);
+	ledger_accounts(&r);
 	(w->options ? w->options : small_segments)(&r.options);
 	record(&p);
 	prepare(&p);

@@ -50,12 +50,17 @@ int __wrap_beneath_open(int dir, const char *path, int flags)
 
 static char answer[8192];
 
-static bool call(struct trial *t, const char *name, const struct rig_argument *args, size_t n)
+static bool said(struct trial *t, const char *name, const char *text)
 {
-	snprintf(answer, sizeof(answer), "%s", rig_call(&t->rig, name, args, n));
+	snprintf(answer, sizeof(answer), "%s", text);
 	if (rig_command_failed() && strlen(answer) < 20)
 		trial_complain(t, "%s gives no reason: %s", name, answer);
 	return !rig_command_failed();
+}
+
+static bool call(struct trial *t, const char *name, const struct rig_argument *args, size_t n)
+{
+	return said(t, name, rig_call(&t->rig, name, args, n));
 }
 
 static bool call_1(struct trial *t, const char *name, const char *arg, const char *value)
@@ -73,14 +78,6 @@ static long number(const char *key)
 	snprintf(text, sizeof(text), "\"%s\":", key);
 	at = strstr(answer, text);
 	return at ? strtol(at + strlen(text), NULL, 10) : -1;
-}
-
-static const char *scratch(const char *name)
-{
-	static char path[600];
-
-	snprintf(path, sizeof(path), "%s/%s", fake_directory(), name);
-	return path;
 }
 
 static void remove_own(struct trial *t)
@@ -152,13 +149,13 @@ static void expect_compacted(struct trial *t)
 
 static bool run_create(struct trial *t)
 {
-	mkdir(scratch("backup"), 0700);
-	return call_1(t, "backup create", "directory", scratch("backup"));
+	mkdir(ledger_scratch("backup"), 0700);
+	return call_1(t, "backup create", "directory", ledger_scratch("backup"));
 }
 
 static void expect_verified(struct trial *t)
 {
-	if (!call_1(t, "backup verify", "directory", scratch("backup")))
+	if (!call_1(t, "backup verify", "directory", ledger_scratch("backup")))
 		trial_complain(t, "the backup is not sound: %s", answer);
 }
 
@@ -171,7 +168,7 @@ static void prepare_restore(struct trial *t)
 
 static bool run_restore(struct trial *t)
 {
-	return call_1(t, "backup restore", "directory", scratch("backup"));
+	return call_1(t, "backup restore", "directory", ledger_scratch("backup"));
 }
 
 static void prepare_prune(struct trial *t)
@@ -184,7 +181,7 @@ static void prepare_prune(struct trial *t)
 
 static bool run_prune(struct trial *t)
 {
-	const struct rig_argument args[] = {{"directory", scratch("backup"), -1},
+	const struct rig_argument args[] = {{"directory", ledger_scratch("backup"), -1},
 					    {"keep", "1", -1}};
 
 	return call(t, "backup prune", args, 2);
@@ -200,36 +197,22 @@ static void expect_pruned(struct trial *t)
 
 static void prepare_import(struct trial *t)
 {
-	char mbox[8192] = "";
-	size_t used = 0, length;
-
 	(void)t;
-	for (size_t i = 0; i < OWN; i++) {
-		const char *text = ledger_text(others[i], &length);
-
-		used += (size_t)snprintf(mbox + used, sizeof(mbox) - used,
-					 "From a@b Thu Aug 22 12:36:23 2002\n%s\n", text);
-	}
-	rig_write_file(scratch("mbox"), mbox, used);
+	ledger_write_mbox(others, OWN);
 	all_coming(others);
 }
 
 static bool run_import(struct trial *t)
 {
-	int source = open(scratch("mbox"), O_RDONLY | O_CLOEXEC);
-	const struct rig_argument args[] = {{"user", ANN, -1}, {"source", NULL, source}};
-	bool said = call(t, "mailbox import", args, 2);
-
-	close(source);
-	return said;
+	return said(t, "mailbox import", ledger_import(&t->rig));
 }
 
 static bool export(struct trial *t, const char *format)
 {
 	const struct rig_argument args[] = {
-	    {"user", ANN, -1}, {"directory", scratch("export"), -1}, {"format", format, -1}};
+	    {"user", ANN, -1}, {"directory", ledger_scratch("export"), -1}, {"format", format, -1}};
 
-	mkdir(scratch("export"), 0700);
+	mkdir(ledger_scratch("export"), 0700);
 	return call(t, "mailbox export", args, 3);
 }
 
@@ -342,8 +325,8 @@ static void remove_files(void)
 					    "export/.Archive", "export",           NULL};
 
 	for (size_t i = 0; below[i]; i++)
-		rig_remove_store(scratch(below[i]));
-	unlink(scratch("mbox"));
+		rig_remove_store(ledger_scratch(below[i]));
+	unlink(ledger_scratch("mbox"));
 }
 
 static void try_command(struct trial *t, void *arg)

@@ -5,7 +5,10 @@
 #include "disk_suite.h"
 #include "replay.h"
 
+#include "modules/storage/recall/when.h"
+
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -215,6 +218,107 @@ static void give_space_back(struct rig *r)
 	compact(r);
 }
 
+/* ---- commands that bring messages ---- */
+
+static void all(const uint32_t *messages, size_t n, struct rig *r,
+		void (*each)(struct rig *, uint32_t n))
+{
+	for (size_t i = 0; i < n; i++)
+		each(r, messages[i]);
+}
+
+static void is_coming(struct rig *r, uint32_t n)
+{
+	(void)r;
+	ledger_coming(n);
+}
+
+static void remove_one(struct rig *r, uint32_t n)
+{
+	CU_ASSERT_EQUAL(ledger_remove(r, n), PSTN_OK);
+}
+
+/* One of them large, one of two pages. */
+static const uint32_t imported[] = {12, 9, 13, 49, 15, 16, 18, 19, 21};
+
+/* The file with its first n messages; `known` of them were there before. */
+static void import(struct rig *r, size_t n, size_t known)
+{
+	ledger_write_mbox(imported, n);
+	all(imported + known, n - known, r, is_coming);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ledger_import(r), "\"account\""));
+	all(imported + known, n - known, r, ledger_came);
+}
+
+static void import_mail(struct rig *r)
+{
+	ledger_deliver_group(r, 0, 4);
+	import(r, 7, 0);
+	checkpoint(r);
+	CU_ASSERT_EQUAL(ledger_remove(r, 49), PSTN_OK);
+	import(r, 9, 7);
+	CU_ASSERT_EQUAL(ledger_remove(r, 12), PSTN_OK);
+}
+
+static void backup(struct rig *r, const char *command)
+{
+	mkdir(ledger_scratch("backup"), 0700);
+	rig_command(r, command, NULL, "directory", ledger_scratch("backup"), NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+}
+
+static void create_backup(struct rig *r)
+{
+	backup(r, "backup create");
+}
+
+/* Of ann's, in her INBOX. */
+static const uint32_t own[] = {0, 1, 4, 6, 9};
+
+static void back_up_and_restore(struct rig *r)
+{
+	ledger_deliver_group(r, 0, 10);
+	ledger_deliver_while(r, 40, 6, create_backup);
+	CU_ASSERT_EQUAL(ledger_remove(r, 3), PSTN_OK);
+	ledger_deliver_while(r, 47, 4, create_backup);
+	backup(r, "backup verify");
+	all(own, 5, r, remove_one);
+	checkpoint(r);
+	all(own, 5, r, is_coming);
+	backup(r, "backup restore");
+	all(own, 5, r, ledger_came);
+	CU_ASSERT_EQUAL(ledger_remove(r, 4), PSTN_OK);
+}
+
+static uint64_t moment(void)
+{
+	uint64_t begun = store_time();
+
+	while (store_time() == begun)
+		;
+	return begun;
+}
+
+static void bring_back(struct rig *r)
+{
+	char when[WHEN_TEXT];
+
+	ledger_deliver_group(r, 0, 12);
+	when_text(moment(), when);
+	all(own, 5, r, remove_one);
+	all(own, 5, r, is_coming);
+	rig_command(r, "mailbox undelete", "ann@example.org", NULL, NULL, NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	all(own, 5, r, ledger_came);
+	checkpoint(r);
+	all(own, 3, r, remove_one);
+	all(own, 3, r, is_coming);
+	rig_command(r, "mailbox restore", "ann@example.org", "at", when, NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	all(own, 3, r, ledger_came);
+	CU_ASSERT_EQUAL(ledger_remove(r, 0), PSTN_OK);
+}
+
 /* ---- cases ---- */
 
 #define REPLAYS(name, sentence, options, run, images, loses_index)                              \
@@ -235,6 +339,9 @@ REPLAYS(replays_turns, "two processes by turns", NULL, take_turns, 70, false)
 REPLAYS(replays_relaxed, "relaxed durability", relaxed, lower, 70, false)
 REPLAYS(replays_none, "no durability", none, lower, 40, false)
 REPLAYS(replays_compaction, "space that is given back", tiny_segments, give_space_back, 70, true)
+REPLAYS(replays_import, "import", NULL, import_mail, 40, false)
+REPLAYS(replays_backup, "backup and restore", NULL, back_up_and_restore, 40, false)
+REPLAYS(replays_recall, "undelete and restore", NULL, bring_back, 40, false)
 
 static const struct suite_case cases[] = {
     {"deliveries and removals", replays_single},
@@ -247,6 +354,9 @@ static const struct suite_case cases[] = {
     {"relaxed durability", replays_relaxed},
     {"no durability", replays_none},
     {"space that is given back", replays_compaction},
+    {"import", replays_import},
+    {"backup and restore", replays_backup},
+    {"undelete and restore", replays_recall},
     {NULL, NULL},
 };
 
