@@ -1,5 +1,7 @@
-"""Deliveries, fetches and deletions while workers and supervisors are killed and reloaded at random:
-what was acknowledged is there exactly once, octet by octet, and what was deleted stays away."""
+"""Deliveries, fetches, deletions and compaction while workers and supervisors are killed and reloaded
+at random: what was acknowledged is there exactly once, octet by octet, and what was deleted stays
+away, in the index and in one that is made from what compaction has left of the segments."""
+import contextlib
 import os
 import random
 import signal
@@ -11,6 +13,9 @@ from server import CommandFailed, Failure, Server, check, eq, wait_until
 SECONDS = float(os.environ.get("POSTERN_STORM", "8"))
 SEED = int(os.environ.get("POSTERN_STORM_SEED", "0")) or random.randrange(1, 1 << 30)
 LARGE = 3 << 20  # beyond storage's stream_threshold: a segment of its own
+# Everything that is deleted goes at once, unless a session that is open may know it still.
+STORAGE = {"segment_size": "1MiB", "retention": "0", "compaction_interval": "100ms",
+           "compaction_threshold": 1, "checkpoint_interval": "500ms"}
 
 
 def was_cut(fault):
@@ -58,6 +63,10 @@ class Storm:
         self.rng = rng
         self.end = time.monotonic() + SECONDS
         self.stopped = threading.Event()
+        self.let_in = threading.Event()
+        self.let_in.set()
+        self.inside = 0
+        self.door = threading.Lock()
         self.faults = []
         self.said = {"delivered": 0, "deleted": 0, "fetched": 0, "blows": 0, "cut": 0}
         self.boxes = [Mailbox(f"user{n}@example.org") for n in range(3)]
@@ -99,11 +108,36 @@ class Storm:
                 time.sleep(0.02)
             number += 1
 
+    @contextlib.contextmanager
+    def entered(self):
+        """A maildrop may be opened: what it shows cannot be compacted away."""
+        self.let_in.wait()
+        with self.door:
+            self.inside += 1
+        try:
+            yield
+        finally:
+            with self.door:
+                self.inside -= 1
+
+    def idle(self, seed):
+        """A connection without a maildrop keeps its generation alive beside the next one."""
+        rng = random.Random(seed)
+        while not self.over():
+            try:
+                with self.postern.pop3():
+                    time.sleep(rng.random() * 2)
+            except (OSError, Failure) as fault:
+                if not was_cut(fault):
+                    raise
+                time.sleep(0.02)
+
     def fetch(self, box, seed):
         rng = random.Random(seed)
         while not self.over():
             try:
-                self.session(box, rng)
+                with self.entered():
+                    self.session(box, rng)
             except (OSError, Failure) as fault:
                 if not was_cut(fault):
                     raise
@@ -153,6 +187,19 @@ class Storm:
 
     # ---- blows
 
+    def lull(self):
+        """No maildrop is open for a while, so that compaction has something to take; then a blow."""
+        self.let_in.clear()
+        try:
+            end = time.monotonic() + 2
+            while self.inside and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(self.rng.random() * 0.4)
+            self.blow()
+            time.sleep(self.rng.random() * 0.4)
+        finally:
+            self.let_in.set()
+
     def blow(self):
         postern, kind = self.postern, self.rng.random()
         if kind < 0.35:
@@ -183,7 +230,7 @@ def with_worker(rng, postern, count):
 def test_storm():
     print(f"POSTERN_STORM_SEED={SEED}")
     rng = random.Random(SEED)
-    with Server(server={"probation": "0"}) as postern:
+    with Server(server={"probation": "0"}, modules={"storage": STORAGE}) as postern:
         postern.start()
         storm = Storm(postern, rng)
         for box in storm.boxes:
@@ -191,9 +238,10 @@ def test_storm():
         threads = [storm.thread(storm.deliver, box, 1 + n * 1000000, rng.random())
                    for box in storm.boxes for n in range(2)]
         threads += [storm.thread(storm.fetch, box, rng.random()) for box in storm.boxes]
+        threads.append(storm.thread(storm.idle, rng.random()))
         while not storm.over():
             time.sleep(rng.random() * 0.8)
-            storm.blow()
+            storm.lull() if rng.random() < 0.4 else storm.blow()
         for thread in threads:
             thread.join(120)
             check(not thread.is_alive(), "a client hangs")
@@ -201,7 +249,20 @@ def test_storm():
             raise storm.faults[0]
         for box in storm.boxes:
             final(storm, box)
+        storm.said["compacted"] = postern.log().count("compaction-end")
         print(storm.said)
+        check(storm.said["compacted"], "nothing was compacted")
+        from_segments_alone(storm)
+
+
+def from_segments_alone(storm):
+    postern = storm.postern
+    postern.ctl("storage", "rebuild-index")
+    eq(postern.stop(60), 0, "exit status")
+    postern.start(seconds=60)
+    for box in storm.boxes:
+        final(storm, box)
+    eq(postern.ctl("storage", "check", json_output=True)["faults"], 0, "faults")
 
 
 def final(storm, box):
