@@ -26,6 +26,7 @@
  *	NO_HEAL			what a dead process left in its segment is not cut
  *	HEAL_UNSYNCED		it is cut, but not durably, before others write
  *	CLEARS_ANY_NOTE		a process clears the note whoever wrote it
+ *	LEAVES_UNCUT		a process writes on behind a group that it could not take back
  *	NO_WAIT			a living process that is cutting is not waited for
  *	RESUMES_NOTED		a process appends to a segment that the note names
  *	NO_PIN			a checkpoint's pages may be used again at once
@@ -260,7 +261,14 @@ inline log_heal(p, log, i) {
 	noted = note;
 #ifndef NO_HEAL
 	if
-	:: noted == NONE || noted == log
+	:: uncut ->
+		/* cut_own() */
+#ifndef LEAVES_UNCUT
+		atomic { truncate_segment(log, i) };
+		atomic { sync_segment(log, i) };
+#endif
+		atomic { note = NONE; note_end = 0; uncut = false }
+	:: !uncut && (noted == NONE || noted == log)
 	:: else ->
 		if
 		:: writer[noted] == NOBODY ->
@@ -417,12 +425,16 @@ inline store_open(p, log, r, i) {
 
 /* ---- a group: group_run() ---- */
 
-/* segment_cut(); if it fails the process is broken and writes nothing more. */
+/* log_take_back(); what cannot be cut now is cut by log_heal(). If the sync fails the process is
+ * broken and writes nothing more. */
 inline take_back(log, i) {
-	atomic { truncate_segment(log, i) };
 	if
-	:: atomic { sync_segment(log, i) }
-	:: failures > 0 -> atomic { failures--; broken = true }
+	:: atomic { truncate_segment(log, i) };
+		if
+		:: atomic { sync_segment(log, i) }
+		:: failures > 0 -> atomic { failures--; broken = true }
+		fi
+	:: uncut = true
 	fi
 }
 
@@ -503,7 +515,7 @@ inline group(p, log, r, i) {
 				atomic { failures--; write_lock = NOBODY };
 				take_back(log, i);
 				if
-				:: !broken -> clear_note(log)
+				:: !broken && !uncut -> clear_note(log)
 				:: else
 				fi
 			fi
@@ -512,7 +524,7 @@ inline group(p, log, r, i) {
 			take_back(log, i);
 			write_lock = NOBODY;
 			if
-			:: !broken -> clear_note(log)
+			:: !broken && !uncut -> clear_note(log)
 			:: else
 			fi
 		fi;
@@ -526,7 +538,7 @@ inline group(p, log, r, i) {
 proctype worker(byte p)
 {
 	byte log, r, i, noted;
-	bool blocked, broken;
+	bool blocked, broken, uncut;
 	slot from;
 
 	do
@@ -536,7 +548,9 @@ proctype worker(byte p)
 		:: used < RECORDS && !broken -> group(p, log, r, i)
 		:: !broken && checkpoints > 0 && txn > pin[p] -> checkpoints--; checkpoint_take(p)
 		/* Idle from now on, with the store open: nobody else may need it for anything. */
-		:: true -> goto idle
+		:: !uncut -> goto idle
+		/* log_cut_now(): others may wait for it */
+		:: uncut -> take_lock(p, log, i); write_lock = NOBODY
 		od;
 idle:
 end_idle:
@@ -545,7 +559,7 @@ end_idle:
 	   atomic {
 		dead[p] = false;
 		log = 0; r = 0; i = 0; noted = 0;
-		blocked = false; broken = false;
+		blocked = false; broken = false; uncut = false;
 		from.txn = 0; from.known = 0; from.next_uid = 0; from.last_sequence = 0
 	   }
 	od
