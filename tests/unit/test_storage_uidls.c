@@ -116,6 +116,31 @@ static const struct {
      "3   abcdefghij1795545644.M638701P32286.vm,S=30,W=34 35\n"
      "4   x\n",
      NULL, "- 1 - 34\n- 2 abcdefghi 35\n- 4 x -\n", NULL, UIDL_KIND_TABLE, 1},
+    {"doveadm tab after a status",
+     "mailbox\tuidvalidity\nINBOX\t1795558422\nmailbox\tuid\tguid\thdr.message-id\tpop3.uidl\n"
+     "INBOX\t1\t1795558422.M967974P25557.vm,S=32,W=36\t<1@x>\t\n",
+     NULL, "- 1 000000016b060c16 -\n", NULL, UIDL_KIND_TAB, 0},
+    {"doveadm table after a status",
+     "mailbox uidvalidity                              \nINBOX   1795558422               \n"
+     "mailbox uid guid                                  hdr.message-id pop3.uidl   \n"
+     "INBOX   1   1795558422.M967974P25557.vm,S=32,W=36 <1@x>                      \n"
+     "INBOX   2   1795558423.M463532P25654.vm,S=32,W=36 <2@x>          x           \n",
+     NULL, "- 1 000000016b060c16 -\n- 2 x -\n", NULL, UIDL_KIND_TABLE, 0},
+    {"doveadm pager after a status, with fields of no use",
+     "INBOX\nuidvalidity: 1795558422\nmailbox: INBOX\nguid: g\nuid: 1\nhdr.subject: a\n b\n"
+     "pop3.uidl: \n\f\nmailbox: INBOX\nguid: h\nuid: 2\npop3.uidl: x\n\f\n",
+     NULL, "- 1 000000016b060c16 -\n- 2 x -\n", NULL, UIDL_KIND_PAGER, 0},
+    {"doveadm json after a status",
+     "[{\"mailbox\":\"INBOX\",\"uidvalidity\":\"1795558422\"}]"
+     "[{\"mailbox\":\"INBOX\",\"uid\":\"1\",\"hdr.message-id\":\"<1@x>\",\"pop3.uidl\":\"\"},"
+     "{\"mailbox\":\"IN{},[]\\\"BOX\",\"uid\":\"2\",\"pop3.uidl\":\"a\\/"
+     "\\u0062\",\"size.virtual\":\"36\"},"
+     "\n {\"uid\" : 3, \"pop3.uidl\" : \"c\"}]\n",
+     NULL, "- 1 000000016b060c16 -\n- 2 a/b 36\n- 3 c -\n", NULL, UIDL_KIND_JSON, 0},
+    {"doveadm json, torn and wrong",
+     "[{\"uid\":\"1\",\"pop3.uidl\":\"a\"},{\"uid\":\"x\",\"pop3.uidl\":\"\\u00e4\"},x,{\"uid\":"
+     "\"2",
+     NULL, "- 0 - -\n- 1 a -\n", NULL, UIDL_KIND_JSON, 2},
     {"doveadm pager", "uid: 1\npop3.uidl: a\n\f\nuid: 2\npop3.uidl: b\n\f\n", NULL,
      "- 1 a -\n- 2 b -\n", NULL, UIDL_KIND_PAGER, 0},
     {"Cyrus 3.6",

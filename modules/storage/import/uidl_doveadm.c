@@ -64,7 +64,13 @@ static bool set_field(struct uidl_list *l, struct uidl_entry *e, enum column col
 	return true;
 }
 
-static void add_known(struct uidl_list *l, struct uidl_entry *e)
+bool uidl_doveadm_field(struct uidl_list *l, struct uidl_entry *e, const char *title, size_t n,
+			const char *value, size_t length)
+{
+	return set_field(l, e, column_of(title, n), value, length);
+}
+
+void uidl_doveadm_message(struct uidl_list *l, struct uidl_entry *e)
 {
 	if (e->uid == 0 && !e->uidl && !e->name)
 		return;
@@ -90,7 +96,7 @@ static bool flow_line(struct uidl_list *l, const char *line, bool known)
 		any |= set_field(l, &e, column, equals + 1, n - (size_t)(equals + 1 - w));
 	}
 	if (any)
-		add_known(l, &e);
+		uidl_doveadm_message(l, &e);
 	else if (known)
 		uidl_strange(l);
 	return any;
@@ -122,7 +128,25 @@ static const char *cell(const struct uidl_list *l, const char *line, uint32_t i,
 	return memchr(line + from, ' ', *n) ? NULL : line + from;
 }
 
-/* The titles. */
+/* A word that only a line of titles has. */
+static bool has_titles(const char *line, enum uidl_kind kind)
+{
+	const char *separators = kind == UIDL_KIND_TAB ? "\t" : " ";
+
+	for (const char *at = line; *at;) {
+		size_t n = strcspn(at, separators);
+		enum column column = column_of(at, n);
+
+		if (column == COLUMN_UIDL || column == COLUMN_VALIDITY ||
+		    (kind == UIDL_KIND_TAB && column == COLUMN_UID))
+			return true;
+		at += n;
+		at += strspn(at, separators);
+	}
+	return false;
+}
+
+/* The titles of messages, or of the status before them. */
 static bool columns(struct uidl_list *l, const char *line, enum uidl_kind kind)
 {
 	const char *separators = kind == UIDL_KIND_TAB ? "\t" : " ";
@@ -133,7 +157,7 @@ static bool columns(struct uidl_list *l, const char *line, enum uidl_kind kind)
 		size_t n = strcspn(at, separators);
 		enum column column = column_of(at, n);
 
-		known |= column == COLUMN_UID || column == COLUMN_UIDL;
+		known |= column == COLUMN_UID || column == COLUMN_UIDL || column == COLUMN_VALIDITY;
 		l->column[l->columns] = (unsigned char)column;
 		l->column_at[l->columns] = (uint16_t)(at - line);
 		at += n;
@@ -149,6 +173,8 @@ static void columns_line(struct uidl_list *l, const char *line)
 	struct uidl_entry e = uidl_blank();
 	bool good = true;
 
+	if (l->count == 0 && has_titles(line, l->kind) && columns(l, line, l->kind))
+		return;
 	for (uint32_t i = 0; i < l->columns && good; i++) {
 		size_t n;
 		const char *value = cell(l, line, i, &n);
@@ -156,7 +182,7 @@ static void columns_line(struct uidl_list *l, const char *line)
 		good = value && (n == 0 || set_field(l, &e, (enum column)l->column[i], value, n));
 	}
 	if (good)
-		add_known(l, &e);
+		uidl_doveadm_message(l, &e);
 	else
 		uidl_strange(l);
 }
@@ -170,41 +196,42 @@ static bool pager_line(struct uidl_list *l, const char *line, size_t length)
 
 	value += strspn(value, " ");
 	if (*line == '\f') {
-		add_known(l, &l->current);
+		uidl_doveadm_message(l, &l->current);
 		l->current = uidl_blank();
 		return true;
 	}
+	/* Fields that are of no use here, and lines that go on. */
 	if (column == COLUMN_OTHER)
-		return false;
+		return colon || *line == ' ' || *line == '\t';
 	if (!set_field(l, &l->current, column, value, strlen(value)))
 		uidl_strange(l);
 	return true;
 }
 
-static bool is_table_header(const char *line)
+/* "uid: 1" or another field that begins a message; the status before it has none. */
+static bool begins_pager(struct uidl_list *l, const char *line, size_t n)
 {
-	const char *at = line;
-	size_t n;
+	const char *colon = memchr(line, ':', n);
+	enum column column = colon ? column_of(line, (size_t)(colon - line)) : COLUMN_OTHER;
 
-	for (const char *w = uidl_word(&at, &n); n > 0; w = uidl_word(&at, &n)) {
-		if (column_of(w, n) == COLUMN_UIDL)
-			return true;
-	}
-	return false;
+	if (column == COLUMN_OTHER || colon[1] != ' ')
+		return false;
+	l->current = uidl_blank();
+	pager_line(l, line, n);
+	if (column != COLUMN_VALIDITY)
+		l->kind = UIDL_KIND_PAGER;
+	return true;
 }
 
 bool uidl_doveadm_begin(struct uidl_list *l, const char *line, size_t n)
 {
-	if (strchr(line, '\t') && columns(l, line, UIDL_KIND_TAB))
+	if (strchr(line, '\t') && has_titles(line, UIDL_KIND_TAB) &&
+	    columns(l, line, UIDL_KIND_TAB))
 		return true;
-	if (is_table_header(line) && columns(l, line, UIDL_KIND_TABLE))
+	if (has_titles(line, UIDL_KIND_TABLE) && columns(l, line, UIDL_KIND_TABLE))
 		return true;
-	if (strncmp(line, "uid: ", 5) == 0 || strncmp(line, "pop3.uidl: ", 11) == 0) {
-		l->current = uidl_blank();
-		pager_line(l, line, n);
-		l->kind = UIDL_KIND_PAGER;
+	if (begins_pager(l, line, n))
 		return true;
-	}
 	if (!strchr(line, '=') || !flow_line(l, line, false))
 		return false;
 	/* The status of a mailbox stands before any format. */
@@ -226,5 +253,5 @@ bool uidl_doveadm_line(struct uidl_list *l, const char *line, size_t n)
 void uidl_doveadm_end(struct uidl_list *l)
 {
 	if (l->kind == UIDL_KIND_PAGER)
-		add_known(l, &l->current);
+		uidl_doveadm_message(l, &l->current);
 }

@@ -104,6 +104,8 @@ void uidl_line(struct uidl_list *l, char *line, size_t n)
 	case UIDL_KIND_PAGER:
 		known = uidl_doveadm_line(l, line, n);
 		break;
+	case UIDL_KIND_JSON: /* has no lines */
+		break;
 	case UIDL_KIND_CYRUS:
 		uidl_cyrus_line(l, line);
 		break;

@@ -3,7 +3,8 @@
  *
  *	uidl_lines.c    which of them it is
  *	uidl_dovecot.c  dovecot-uidlist
- *	uidl_doveadm.c  doveadm fetch
+ *	uidl_doveadm.c  doveadm fetch, in its formats with lines
+ *	uidl_json.c     doveadm fetch -f json
  *	uidl_courier.c  courierpop3dsizelist
  *	uidl_cyrus.c    mbexamine
  *	uidl_pop3.c     the answers to UIDL and LIST
@@ -42,6 +43,13 @@ bool uidl_courier_line(struct uidl_list *, char *line);
 bool uidl_doveadm_begin(struct uidl_list *, const char *line, size_t n);
 bool uidl_doveadm_line(struct uidl_list *, const char *line, size_t n);
 void uidl_doveadm_end(struct uidl_list *);
+/* A field of a message by its title; one that is not known is no fault. False: its value is. */
+bool uidl_doveadm_field(struct uidl_list *, struct uidl_entry *, const char *title, size_t n,
+			const char *value, size_t length);
+/* A message with its fields, if it has any. */
+void uidl_doveadm_message(struct uidl_list *, struct uidl_entry *);
+/* The kind is JSON from the first octet on. */
+void uidl_json_octet(struct uidl_list *, char);
 bool uidl_cyrus_line(struct uidl_list *, const char *line);
 bool uidl_pop3_line(struct uidl_list *, const char *line);
 void uidl_pop3_end(struct uidl_list *);

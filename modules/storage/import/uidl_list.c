@@ -1,7 +1,7 @@
 /*
  * uidl_list.c - another server's listing of unique ids: its lines, its memory, looking up. Pure.
  */
-#include "uidl_list.h"
+#include "uidl_lines.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,10 +106,18 @@ static void take_line(struct uidl_list *l)
 	l->too_long = false;
 }
 
+/* JSON has no lines; it is told by its first octet. */
+static bool at_begin(const struct uidl_list *l)
+{
+	return l->kind == UIDL_KIND_NONE && l->length == 0 && !l->too_long;
+}
+
 bool uidl_list_feed(struct uidl_list *l, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n && !l->fault; i++) {
-		if (bytes[i] == '\n')
+		if (l->kind == UIDL_KIND_JSON || (at_begin(l) && bytes[i] == '['))
+			uidl_json_octet(l, bytes[i]);
+		else if (bytes[i] == '\n')
 			take_line(l);
 		else if (l->length < UIDL_LINE)
 			l->line[l->length++] = bytes[i];
@@ -324,6 +332,7 @@ const char *uidl_list_kind(const struct uidl_list *l)
 	    [UIDL_KIND_TAB] = "doveadm",
 	    [UIDL_KIND_TABLE] = "doveadm",
 	    [UIDL_KIND_PAGER] = "doveadm",
+	    [UIDL_KIND_JSON] = "doveadm",
 	    [UIDL_KIND_CYRUS] = "Cyrus mbexamine",
 	    [UIDL_KIND_POP3] = "POP3",
 	};

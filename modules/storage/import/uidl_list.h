@@ -4,7 +4,7 @@
  *
  *	dovecot-uidlist     versions 1 and 3, and Courier's courierimapuiddb, which is version 1;
  *	                    Dovecot 2.3.19, src/lib-storage/index/maildir/maildir-uidlist.c
- *	doveadm fetch       'uid pop3.uidl ...' in the formats flow, tab, table and pager, with
+ *	doveadm fetch       'uid pop3.uidl ...' in the formats flow, tab, table, pager and json, with
  *	                    `doveadm mailbox status uidvalidity` before it in the same file;
  *	                    Dovecot 2.3.19, src/doveadm/doveadm-mail-fetch.c
  *	courierpop3dsizelist versions 2 and 3; Courier-IMAP 5, imap/pop3dserver.c
@@ -33,6 +33,7 @@ enum uidl_kind {
 	UIDL_KIND_TAB,
 	UIDL_KIND_TABLE,
 	UIDL_KIND_PAGER,
+	UIDL_KIND_JSON,
 	UIDL_KIND_CYRUS,
 	UIDL_KIND_POP3
 };
@@ -51,6 +52,14 @@ struct uidl_entry {       /* a message */
 struct uidl_section {
 	size_t count;
 	bool numbers, sizes; /* all values are numbers; the server said that they are sizes */
+};
+
+struct uidl_json {                          /* where in a JSON text */
+	bool object, string, escape, value; /* inside; behind the colon */
+	unsigned digits;                    /* of a \u that are still to come */
+	uint32_t code;
+	size_t title_length, used; /* used: of `line`, the string or number being read */
+	char title[32];            /* of the member */
 };
 
 struct uidl_chunk;
@@ -79,6 +88,7 @@ struct uidl_list {
 	unsigned char column[UIDL_COLUMNS]; /* enum of uidl_doveadm.c */
 	uint16_t column_at[UIDL_COLUMNS];   /* where its title begins */
 	char own_template[UIDL_TEMPLATE + 1];
+	struct uidl_json json;
 	bool too_long;
 	char line[UIDL_LINE + 1];
 };
