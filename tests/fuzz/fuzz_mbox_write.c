@@ -52,6 +52,21 @@ static bool append(void *arg, const char *bytes, size_t n)
 	return true;
 }
 
+/* Words of the text as keywords. */
+static struct keyword_list keywords;
+
+static void gather_keywords(const char *text, size_t n)
+{
+	keyword_list_clear(&keywords);
+	for (size_t i = 0, length; i < n && keywords.count < 24; i += length + 1) {
+		for (length = 0; i + length < n; length++) {
+			if (text[i + length] <= ' ' || text[i + length] > '~')
+				break;
+		}
+		keyword_list_add(&keywords, text + i, length);
+	}
+}
+
 static void write_message(struct mbox_writer *w, const struct buffer *wire, uint32_t flags,
 			  size_t piece)
 {
@@ -60,7 +75,7 @@ static void write_message(struct mbox_writer *w, const struct buffer *wire, uint
 
 	for (size_t at = 0; at < wire->n; at += piece)
 		unwire_look(&u, wire->bytes + at, wire->n - at < piece ? wire->n - at : piece);
-	must(mbox_write_begin(w, 1000000000 + flags, flags, "an-id"), "it stopped");
+	must(mbox_write_begin(w, 1000000000 + flags, flags, "an-id", &keywords), "it stopped");
 	for (size_t at = 0; at < wire->n; at += piece) {
 		size_t n = wire->n - at < piece ? wire->n - at : piece;
 
@@ -93,6 +108,7 @@ static bool ends(void *arg, const struct mbox_message *m)
 	struct reading *r = arg;
 
 	must(m->flags == r->flags, "other flags");
+	must(strcmp(m->keywords->text, keywords.text) == 0, "other keywords");
 	to_wire(r->text.bytes, r->text.n, &r->again);
 	must(r->again.n == r->wire->n && memcmp(r->again.bytes, r->wire->bytes, r->wire->n) == 0,
 	     "another text");
@@ -115,6 +131,7 @@ static void round_trip(const char *text, size_t n, uint32_t flags, size_t piece)
 	struct mbox m = {.begin = begins, .text = reads, .end = ends, .arg = &r};
 
 	to_wire(text, n, &wire);
+	gather_keywords(text, n);
 	file.n = 0;
 	for (int i = 0; i < 3; i++)
 		write_message(&w, &wire, flags, piece);

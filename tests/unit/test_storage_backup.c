@@ -920,6 +920,74 @@ static void bears_lack_of_memory(void)
 	end(&r);
 }
 
+/* ---- keywords, empty folders, quotas ---- */
+
+static void deliver_labelled(struct rig *r, const char *user, const char *text,
+			     const char *keywords)
+{
+	struct pstn_account account;
+	struct pstn_delivery_request q = {
+	    .size = sizeof(q), .account = &account, .folder = "INBOX"};
+	struct pstn_delivery *d;
+	struct pending *p;
+	int status;
+
+	person(&account, user);
+	CU_ASSERT_EQUAL_FATAL(delivery_begin(r->store, &q, NULL, &d), PSTN_OK);
+	CU_ASSERT_EQUAL(delivery_write(d, text, strlen(text)), PSTN_OK);
+	CU_ASSERT_EQUAL(delivery_keywords(d, keywords), PSTN_OK);
+	p = delivery_seal(d, &status);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	commit_wait(r->store, p);
+	CU_ASSERT_EQUAL(p->status, PSTN_OK);
+	delivery_free(d);
+}
+
+/* Bits are a folder's own: there the same name has another one. */
+static void keywords_and_empty_folders_come_back(void)
+{
+	struct rig r;
+	struct pstn_account account;
+
+	begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	deliver_labelled(&r, ANN, "one\n", "Work\n$Junk\n");
+	person(&account, ANN);
+	CU_ASSERT_EQUAL(delivery_folder(r.store, &account, "Empty"), PSTN_OK);
+	EXPECT(backup(&r, "backup create", NULL));
+	move_to_new_store(&r);
+	deliver_labelled(&r, ANN, "two\n", "x\nwork\n");
+	EXPECT(backup(&r, "backup restore", "dry-run", "", NULL));
+	EXPECT(number("folders_added") == 1);
+	EXPECT(backup(&r, "backup restore", NULL));
+	EXPECT(number("folders_added") == 1 && number("restored") == 1);
+	EXPECT(backup(&r, "mailbox show", "user", ANN, NULL));
+	EXPECT(strstr(answer, "\"folder\":\"Empty\"") != NULL);
+	EXPECT(strstr(answer, "\"keywords\":\"x work\"") != NULL);
+	EXPECT(strstr(answer, "\"keywords\":\"work $Junk\"") != NULL);
+	EXPECT(backup(&r, "backup restore", NULL));
+	EXPECT(number("folders_added") == 0 && number("restored") == 0);
+	end(&r);
+}
+
+static void comes_back_over_quota(void)
+{
+	struct rig r;
+
+	begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r);
+	EXPECT(backup(&r, "backup create", NULL));
+	move_to_new_store(&r);
+	rig_quota((struct pstn_quota){.messages = 1}, (struct pstn_quota){0});
+	EXPECT(!backup(&r, "backup restore", NULL));
+	EXPECT(strstr(notes, "--over-quota") != NULL);
+	EXPECT(backup(&r, "backup restore", "over-quota", "", NULL));
+	EXPECT(number("restored") == 2);
+	rig_quota((struct pstn_quota){0}, (struct pstn_quota){0});
+	end(&r);
+}
+
 static const struct suite_case cases[] = {
     {"manifests", manifests},
     {"only what is new is copied", copies_what_is_new},
@@ -938,6 +1006,8 @@ static const struct suite_case cases[] = {
     {"old snapshots go", prunes},
     {"segments were compacted", after_compaction},
     {"every allocation fails once", bears_lack_of_memory},
+    {"keywords and empty folders", keywords_and_empty_folders_come_back},
+    {"over quota", comes_back_over_quota},
     {NULL, NULL},
 };
 

@@ -2,7 +2,7 @@
  * test_storage_inout.c - mail in and out: from Dovecot, Courier and Cyrus with their unique ids, out
  * to a Maildir and to mbox files and in again, octet by octet; comparing unique ids before a cut-over.
  */
-#include "storage_rig.h"
+#include "inout_rig.h"
 #include "suite.h"
 
 #include "modules/storage/import/mutf7.h"
@@ -14,78 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utime.h>
 
 #define ANN "ann@example.org"
 #define BOB "bob@example.org"
-
-static const char *scratch(const char *name)
-{
-	static char path[4][1024];
-	static unsigned turn;
-
-	turn = (turn + 1) % 4;
-	snprintf(path[turn], sizeof(path[turn]), "%s/%s", fake_directory(), name);
-	return path[turn];
-}
-
-static void put(const char *name, const char *text, time_t when)
-{
-	struct utimbuf times = {when, when};
-
-	rig_write_file(scratch(name), text, strlen(text));
-	utime(scratch(name), &times);
-}
-
-static void make_maildir(const char *name)
-{
-	static const char *const parts[] = {"", "/cur", "/new", "/tmp"};
-	char path[512];
-
-	for (size_t i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s%s", name, parts[i]);
-		mkdir(scratch(path), 0700);
-	}
-}
-
-static const char *import(struct rig *r, const char *user, const char *source, const char *folder,
-			  const char *uidls)
-{
-	int fd = open(scratch(source), O_RDONLY | O_CLOEXEC);
-	int list = uidls ? open(scratch(uidls), O_RDONLY | O_CLOEXEC) : -1;
-	struct rig_argument args[] = {{"user", user, -1},
-				      {"source", NULL, fd},
-				      {"folder", folder, -1},
-				      {"uidls", NULL, list}};
-	struct stat info;
-	const char *answer;
-
-	if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
-		args[1] = (struct rig_argument){"source", scratch(source), -1};
-	answer = rig_call(r, "mailbox import", args, 4);
-	close(fd);
-	if (list >= 0)
-		close(list);
-	return answer;
-}
-
-static const char *export(struct rig *r, const char *user, const char *directory,
-			  const char *format)
-{
-	const struct rig_argument args[] = {
-	    {"user", user, -1}, {"directory", scratch(directory), -1}, {"format", format, -1}};
-
-	mkdir(scratch(directory), 0700);
-	return rig_call(r, "mailbox export", args, 3);
-}
-
-static bool says(const char *answer, const char *text)
-{
-	if (strstr(answer, text))
-		return true;
-	fprintf(stderr, "  no %s in %s\n", text, answer);
-	return false;
-}
 
 /* A folder's unique ids in the order of its messages, with spaces. */
 static const char *uidls(struct rig *r, const char *user, const char *folder)
@@ -117,21 +48,23 @@ static void make_dovecot(const char *name)
 {
 	char path[256];
 #define IN(file) (snprintf(path, sizeof(path), "%s/%s", name, file), path)
-	make_maildir(name);
-	make_maildir(IN(".&AMQ-rchiv.2024"));
-	put(IN("new/1795545644.M638701P32286.vm,S=30,W=34"), "Subject: m1\n\nbody 1\n", 111);
-	put(IN("cur/1795545645.M725830P32457.vm,S=30,W=34:2,Sa"), "Subject: m2\n\nbody 2\n", 222);
-	put(IN("new/1795545600.M586458P32557.vm,S=30,W=34:2,FR"), "Subject: m3\n\nbody 3\n", 333);
-	put(IN("cur/1795545699.unknown.vm"), "Subject: m4\n\nbody 4\n", 444);
-	put(IN("dovecot-uidlist"),
-	    UIDLIST "1 :1795545644.M638701P32286.vm,S=30,W=34\n"
-		    "2 Pkept-id :1795545645.M725830P32457.vm,S=30,W=34\n"
-		    "3 :1795545600.M586458P32557.vm,S=30,W=34:2,F\n",
-	    5);
-	put(IN(".&AMQ-rchiv.2024/new/1795545648.M318526P32634.vm,S=14,W=17"), "Subject: s\n\nx\n",
-	    5);
-	put(IN(".&AMQ-rchiv.2024/dovecot-uidlist"),
-	    "3 V7 N2 Gx\n1 :1795545648.M318526P32634.vm,S=14,W=17\n", 5);
+	inout_maildir(name);
+	inout_maildir(IN(".&AMQ-rchiv.2024"));
+	inout_put(IN("new/1795545644.M638701P32286.vm,S=30,W=34"), "Subject: m1\n\nbody 1\n", 111);
+	inout_put(IN("cur/1795545645.M725830P32457.vm,S=30,W=34:2,Sa"), "Subject: m2\n\nbody 2\n",
+		  222);
+	inout_put(IN("new/1795545600.M586458P32557.vm,S=30,W=34:2,FR"), "Subject: m3\n\nbody 3\n",
+		  333);
+	inout_put(IN("cur/1795545699.unknown.vm"), "Subject: m4\n\nbody 4\n", 444);
+	inout_put(IN("dovecot-uidlist"),
+		  UIDLIST "1 :1795545644.M638701P32286.vm,S=30,W=34\n"
+			  "2 Pkept-id :1795545645.M725830P32457.vm,S=30,W=34\n"
+			  "3 :1795545600.M586458P32557.vm,S=30,W=34:2,F\n",
+		  5);
+	inout_put(IN(".&AMQ-rchiv.2024/new/1795545648.M318526P32634.vm,S=14,W=17"),
+		  "Subject: s\n\nx\n", 5);
+	inout_put(IN(".&AMQ-rchiv.2024/dovecot-uidlist"),
+		  "3 V7 N2 Gx\n1 :1795545648.M318526P32634.vm,S=14,W=17\n", 5);
 #undef IN
 }
 
@@ -147,10 +80,10 @@ static void from_dovecot(void)
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	make_dovecot("md");
-	answer = import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(says(answer, "\"folders\":2,\"imported\":5"));
-	CU_ASSERT_TRUE(says(answer, "\"with_uidl\":4"));
-	CU_ASSERT_TRUE(says(rig_notes(), "1 messages have keywords"));
+	answer = inout_import(&r, ANN, "md", NULL, NULL);
+	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":2,\"imported\":5"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"with_uidl\":4"));
+	CU_ASSERT_TRUE(inout_says(rig_notes(), "1 keywords of messages are left out"));
 	d = rig_drop(&r, ANN, &status);
 	rig_list(d, &l);
 	maildrop_table.close(d);
@@ -166,10 +99,10 @@ static void from_dovecot(void)
 	CU_ASSERT_EQUAL(strlen(fourth), 20);
 	CU_ASSERT_STRING_EQUAL(uidls(&r, ANN, "\xc3\x84rchiv.2024"), "0000000100000007");
 	/* Once more, and to another folder without ids. */
-	answer = import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(says(answer, "\"imported\":0") && says(answer, "\"skipped\":5"));
-	answer = import(&r, ANN, "md", "Copy", NULL);
-	CU_ASSERT_TRUE(says(answer, "\"folders\":1,\"imported\":4"));
+	answer = inout_import(&r, ANN, "md", NULL, NULL);
+	CU_ASSERT_TRUE(inout_says(answer, "\"imported\":0") && inout_says(answer, "\"skipped\":5"));
+	answer = inout_import(&r, ANN, "md", "Copy", NULL);
+	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":1,\"imported\":4"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(uidls(&r, ANN, "Copy"), "000000016b05da2c kept-id"));
 	rig_end(&r);
 }
@@ -195,8 +128,9 @@ static void from_listings(void)
 		rig_begin(&r);
 		CU_ASSERT_FATAL(rig_open(&r));
 		make_dovecot("md");
-		put("list", dovecot_listings[i].listing, 5);
-		CU_ASSERT_TRUE(says(import(&r, ANN, "md", NULL, "list"), "\"imported\":5"));
+		inout_put("list", dovecot_listings[i].listing, 5);
+		CU_ASSERT_TRUE(
+		    inout_says(inout_import(&r, ANN, "md", NULL, "list"), "\"imported\":5"));
 		if (strncmp(uidls(&r, ANN, "INBOX"), expected, strlen(expected)) != 0) {
 			fprintf(stderr, "  %s: %s\n", dovecot_listings[i].what,
 				uidls(&r, ANN, "INBOX"));
@@ -212,28 +146,29 @@ static void from_courier_and_cyrus(void)
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	make_maildir("courier");
-	put("courier/cur/1000000002.b:2,S", "Subject: b\n\nx\n", 5);
-	put("courier/cur/1000000001.a:2,", "Subject: a\n\nx\n", 5);
-	put("courier/courierpop3dsizelist",
-	    "/3 9 1116958398\n1000000001.a 16 7:1116958398:0\n1000000002.b:2,S 16 3:0:0\n", 5);
-	CU_ASSERT_TRUE(says(import(&r, ANN, "courier", NULL, NULL), "\"with_uidl\":2"));
+	inout_maildir("courier");
+	inout_put("courier/cur/1000000002.b:2,S", "Subject: b\n\nx\n", 5);
+	inout_put("courier/cur/1000000001.a:2,", "Subject: a\n\nx\n", 5);
+	inout_put("courier/courierpop3dsizelist",
+		  "/3 9 1116958398\n1000000001.a 16 7:1116958398:0\n1000000002.b:2,S 16 3:0:0\n",
+		  5);
+	CU_ASSERT_TRUE(inout_says(inout_import(&r, ANN, "courier", NULL, NULL), "\"with_uidl\":2"));
 	CU_ASSERT_STRING_EQUAL(uidls(&r, ANN, "INBOX"), "UID7-1116958398 UID3");
-	mkdir(scratch("cyrus"), 0700);
-	put("cyrus/cyrus.header", "x", 5);
-	put("cyrus/cyrus.index", "x", 5);
-	put("cyrus/10.", "Subject: ten\r\n\r\nx\r\n", 5);
-	put("cyrus/2.", "Subject: two\r\n\r\nx\r\n", 5);
-	put("cyrus/3.", "Subject: gone, but not cleaned up\r\n\r\nx\r\n", 5);
-	put("list",
-	    " Mailbox Header Info:\n  UIDValidity: 77  Last UID: 10\n"
-	    "000001> UID:00000002   SIZE:19\n000002> UID:00000010   SIZE:19\n",
-	    5);
-	CU_ASSERT_TRUE(says(import(&r, BOB, "cyrus", NULL, "list"), "\"with_uidl\":2"));
+	mkdir(inout_path("cyrus"), 0700);
+	inout_put("cyrus/cyrus.header", "x", 5);
+	inout_put("cyrus/cyrus.index", "x", 5);
+	inout_put("cyrus/10.", "Subject: ten\r\n\r\nx\r\n", 5);
+	inout_put("cyrus/2.", "Subject: two\r\n\r\nx\r\n", 5);
+	inout_put("cyrus/3.", "Subject: gone, but not cleaned up\r\n\r\nx\r\n", 5);
+	inout_put("list",
+		  " Mailbox Header Info:\n  UIDValidity: 77  Last UID: 10\n"
+		  "000001> UID:00000002   SIZE:19\n000002> UID:00000010   SIZE:19\n",
+		  5);
+	CU_ASSERT_TRUE(inout_says(inout_import(&r, BOB, "cyrus", NULL, "list"), "\"with_uidl\":2"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(uidls(&r, BOB, "INBOX"), "77.2 77.10 "));
-	put("list", "1 77.2\n2 77.10\n", 5);
-	CU_ASSERT_TRUE(
-	    says(import(&r, "eve@example.org", "cyrus", NULL, "list"), "\"with_uidl\":2"));
+	inout_put("list", "1 77.2\n2 77.10\n", 5);
+	CU_ASSERT_TRUE(inout_says(inout_import(&r, "eve@example.org", "cyrus", NULL, "list"),
+				  "\"with_uidl\":2"));
 	rig_end(&r);
 }
 
@@ -247,21 +182,23 @@ static void ids_that_cannot_be_had(void)
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	put("mbox", FROM "Subject: 1\n\n" FROM "Subject: 2\n\n" FROM "Subject: 3\n\n", 5);
-	put("list", "1 a\n2 b\n", 5);
-	answer = import(&r, ANN, "mbox", NULL, "list");
+	inout_put("mbox", FROM "Subject: 1\n\n" FROM "Subject: 2\n\n" FROM "Subject: 3\n\n", 5);
+	inout_put("list", "1 a\n2 b\n", 5);
+	answer = inout_import(&r, ANN, "mbox", NULL, "list");
 	CU_ASSERT_TRUE(rig_command_failed());
-	CU_ASSERT_TRUE(says(answer, "2 messages and the mbox 3"));
+	CU_ASSERT_TRUE(inout_says(answer, "2 messages and the mbox 3"));
 	/* Taken, twice, and one that is free. */
 	CU_ASSERT_EQUAL(rig_deliver_bytes(&r, ANN, "INBOX", "x", 1, "a", &status), 1);
-	put("list", "1 a\n2 b\n3 b\n", 5);
-	answer = import(&r, ANN, "mbox", NULL, "list");
-	CU_ASSERT_TRUE(says(answer, "\"imported\":3"));
-	CU_ASSERT_TRUE(says(answer, "\"with_uidl\":1,\"new_uidl\":1"));
-	CU_ASSERT_TRUE(says(rig_notes(), "the unique id \"a\""));
-	CU_ASSERT_TRUE(says(rig_notes(), "1 messages have an id that another has before them"));
-	put("list", "Dear Ann\n", 5);
-	CU_ASSERT_TRUE(says(import(&r, ANN, "mbox", NULL, "list"), "is no listing that is known"));
+	inout_put("list", "1 a\n2 b\n3 b\n", 5);
+	answer = inout_import(&r, ANN, "mbox", NULL, "list");
+	CU_ASSERT_TRUE(inout_says(answer, "\"imported\":3"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"with_uidl\":1,\"new_uidl\":1"));
+	CU_ASSERT_TRUE(inout_says(rig_notes(), "the unique id \"a\""));
+	CU_ASSERT_TRUE(
+	    inout_says(rig_notes(), "1 messages have an id that another has before them"));
+	inout_put("list", "Dear Ann\n", 5);
+	CU_ASSERT_TRUE(
+	    inout_says(inout_import(&r, ANN, "mbox", NULL, "list"), "is no listing that is known"));
 	rig_end(&r);
 }
 
@@ -274,18 +211,18 @@ static void names_are_judged(void)
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	make_maildir("md");
-	make_maildir("md/.Good");
-	put("md/.Good/new/1.a", "x\n", 5);
+	inout_maildir("md");
+	inout_maildir("md/.Good");
+	inout_put("md/.Good/new/1.a", "x\n", 5);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		snprintf(path, sizeof(path), "md/%s", bad[i]);
-		make_maildir(path);
+		inout_maildir(path);
 	}
-	answer = import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(says(answer, "\"folders\":2,\"imported\":1"));
-	CU_ASSERT_TRUE(says(answer, "\"refused\":5"));
-	CU_ASSERT_TRUE(says(rig_notes(), ".a..b is left out: its name must not contain"));
-	CU_ASSERT_TRUE(says(rig_notes(), "not valid modified UTF-7"));
+	answer = inout_import(&r, ANN, "md", NULL, NULL);
+	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":2,\"imported\":1"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"refused\":5"));
+	CU_ASSERT_TRUE(inout_says(rig_notes(), ".a..b is left out: its name must not contain"));
+	CU_ASSERT_TRUE(inout_says(rig_notes(), "not valid modified UTF-7"));
 	rig_end(&r);
 }
 
@@ -295,11 +232,12 @@ static void mbox_directories(void)
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	mkdir(scratch("boxes"), 0700);
-	put("boxes/Sent.mbox", FROM "Subject: 1\n\n" FROM "Subject: 2\n\n", 5);
-	put("boxes/mbox", FROM "Subject: 3\n\n", 5);
-	put("boxes/Empty", "", 5);
-	CU_ASSERT_TRUE(says(import(&r, ANN, "boxes", NULL, NULL), "\"folders\":3,\"imported\":3"));
+	mkdir(inout_path("boxes"), 0700);
+	inout_put("boxes/Sent.mbox", FROM "Subject: 1\n\n" FROM "Subject: 2\n\n", 5);
+	inout_put("boxes/mbox", FROM "Subject: 3\n\n", 5);
+	inout_put("boxes/Empty", "", 5);
+	CU_ASSERT_TRUE(
+	    inout_says(inout_import(&r, ANN, "boxes", NULL, NULL), "\"folders\":3,\"imported\":3"));
 	CU_ASSERT_EQUAL(strlen(uidls(&r, ANN, "Sent")), 41);
 	CU_ASSERT_EQUAL(strlen(uidls(&r, ANN, "INBOX")), 20);
 	rig_end(&r);
@@ -337,26 +275,6 @@ static const struct horror horrors[] = {
     H("\x0c\n\n\n\n"),
 };
 
-static uint32_t deliver_with(struct rig *r, const char *user, const char *folder, const char *text,
-			     size_t n, const char *uidl, uint32_t flags, uint64_t received)
-{
-	struct pstn_account account;
-	struct pstn_delivery_request q = {.size = sizeof(q),
-					  .account = &account,
-					  .folder = folder,
-					  .uidl = uidl,
-					  .flags = flags,
-					  .received = received};
-	struct pstn_delivered delivered = {0};
-	struct pstn_delivery *d;
-
-	rig_account(&account, user);
-	CU_ASSERT_EQUAL_FATAL(delivery_table.begin(r->store, NULL, &q, &d, NULL, NULL), PSTN_OK);
-	CU_ASSERT_EQUAL(delivery_table.write(d, text, n, NULL, NULL), PSTN_OK);
-	CU_ASSERT_EQUAL(delivery_table.commit(d, &delivered, NULL, NULL), PSTN_OK);
-	return delivered.uid;
-}
-
 static char *random_text(size_t n, unsigned seed)
 {
 	static const char alphabet[] = "\r\n\n\n>.F rom\0ab\xff";
@@ -382,8 +300,8 @@ static void fill_horrors(struct rig *r)
 	for (size_t f = 0; f < sizeof(folders) / sizeof(*folders); f++) {
 		for (size_t i = 0; i < sizeof(horrors) / sizeof(*horrors); i++) {
 			snprintf(uidl, sizeof(uidl), "!%zu~:,/\\%zu", f, i);
-			deliver_with(r, ANN, folders[f], horrors[i].text, horrors[i].n,
-				     i % 3 ? uidl : NULL, (uint32_t)i & 31, when);
+			inout_deliver(r, ANN, folders[f], horrors[i].text, horrors[i].n,
+				      i % 3 ? uidl : NULL, (uint32_t)i & 31, when);
 			when = when * 3 + 1;
 			if (when > UINT64_C(99999999999))
 				when = 1000000000 + f;
@@ -392,7 +310,7 @@ static void fill_horrors(struct rig *r)
 	for (unsigned i = 0; i < 120; i++) {
 		char *text = random_text(i * 7, i);
 
-		deliver_with(r, ANN, "INBOX", text, i * 7, NULL, i & 31, 1000000000 + i);
+		inout_deliver(r, ANN, "INBOX", text, i * 7, NULL, i & 31, 1000000000 + i);
 		free(text);
 	}
 }
@@ -403,13 +321,13 @@ static void fill_large(struct rig *r)
 	char *text = malloc(n);
 
 	memset(text, 'x', n);
-	deliver_with(r, ANN, "INBOX", text, n, "one-line", 0, 1);
+	inout_deliver(r, ANN, "INBOX", text, n, "one-line", 0, 1);
 	memset(text, '>', n);
 	memcpy(text + n - 6, "From \n", 6);
-	deliver_with(r, ANN, "INBOX", text, n, "quotes", 0, 2);
+	inout_deliver(r, ANN, "INBOX", text, n, "quotes", 0, 2);
 	for (size_t i = 0; i < n; i++)
 		text[i] = i % 77 == 76 ? '\n' : "From >.\r"[i % 8];
-	deliver_with(r, ANN, "INBOX", text, n, "many", 0, 3);
+	inout_deliver(r, ANN, "INBOX", text, n, "many", 0, 3);
 	free(text);
 }
 
@@ -470,23 +388,25 @@ static void round_trip(const char *format)
 	fill_horrors(&r);
 	fill_large(&r);
 	if (maildir)
-		deliver_with(&r, ANN, long_name(), "x\n", 2, NULL, 0, 5);
-	answer = export(&r, ANN, "out", format);
+		inout_deliver(&r, ANN, long_name(), "x\n", 2, NULL, 0, 5);
+	answer = inout_export(&r, ANN, "out", format);
 	CU_ASSERT_FALSE(rig_command_failed());
-	CU_ASSERT_TRUE(says(answer, maildir ? "\"folders\":10,\"exported\":286"
-					    : "\"folders\":9,\"exported\":285"));
-	answer = import(&r, BOB, "out", NULL, NULL);
+	CU_ASSERT_TRUE(inout_says(answer, maildir ? "\"folders\":10,\"exported\":286"
+						  : "\"folders\":9,\"exported\":285"));
+	answer = inout_import(&r, BOB, "out", NULL, NULL);
 	CU_ASSERT_FALSE(rig_command_failed());
-	CU_ASSERT_TRUE(says(answer, "\"new_uidl\":0,\"skipped\":0,\"refused\":0"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"new_uidl\":0,\"with_keywords\":0,\"keywords_left_"
+					  "out\":0,\"skipped\":0,\"refused\":0"));
 	for (size_t f = 0; f < sizeof(folders) / sizeof(*folders); f++)
 		CU_ASSERT_TRUE(compare_folder(&r, ANN, BOB, folders[f]) >= 18);
 	if (maildir)
 		CU_ASSERT_EQUAL(compare_folder(&r, ANN, BOB, long_name()), 1);
 	/* What is there is left as it is. */
-	answer = export(&r, ANN, "out", format);
-	CU_ASSERT_TRUE(says(answer, "\"exported\":0,\"octets\":0,\"skipped\":28"));
-	CU_ASSERT_TRUE(says(export(&r, BOB, "out", format), "another account"));
-	CU_ASSERT_TRUE(says(export(&r, BOB, ".", format), "not empty"));
+	answer = inout_export(&r, ANN, "out", format);
+	CU_ASSERT_TRUE(
+	    inout_says(answer, "\"exported\":0,\"octets\":0,\"with_keywords\":0,\"skipped\":28"));
+	CU_ASSERT_TRUE(inout_says(inout_export(&r, BOB, "out", format), "another account"));
+	CU_ASSERT_TRUE(inout_says(inout_export(&r, BOB, ".", format), "not empty"));
 	rig_end(&r);
 }
 
@@ -511,20 +431,20 @@ static void export_goes_on(void)
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	rig_deliver(&r, ANN, "one\n", &status);
-	mkdir(scratch("out"), 0700);
-	mkdir(scratch("out/tmp"), 0700);
-	CU_ASSERT_TRUE(says(export(&r, ANN, "out", NULL), "not empty"));
-	rmdir(scratch("out/tmp"));
-	CU_ASSERT_TRUE(says(export(&r, ANN, "out", NULL), "\"exported\":1"));
+	mkdir(inout_path("out"), 0700);
+	mkdir(inout_path("out/tmp"), 0700);
+	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", NULL), "not empty"));
+	rmdir(inout_path("out/tmp"));
+	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", NULL), "\"exported\":1"));
 	d = rig_drop(&r, ANN, &status);
 	maildrop_table.flag(d, 1, PSTN_SEEN, 0);
 	maildrop_table.close(d);
 	rig_deliver(&r, ANN, "two\n", &status);
-	answer = export(&r, ANN, "out", NULL);
-	CU_ASSERT_TRUE(says(answer, "\"exported\":1") && says(answer, "\"skipped\":1"));
-	CU_ASSERT_TRUE(says(import(&r, BOB, "out", NULL, NULL), "\"imported\":2"));
+	answer = inout_export(&r, ANN, "out", NULL);
+	CU_ASSERT_TRUE(inout_says(answer, "\"exported\":1") && inout_says(answer, "\"skipped\":1"));
+	CU_ASSERT_TRUE(inout_says(inout_import(&r, BOB, "out", NULL, NULL), "\"imported\":2"));
 	CU_ASSERT_EQUAL(compare_folder(&r, ANN, BOB, "INBOX"), 2);
-	CU_ASSERT_TRUE(says(export(&r, ANN, "out", "tar"), "There is no format"));
+	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", "tar"), "There is no format"));
 	rig_end(&r);
 }
 
@@ -536,8 +456,8 @@ static const char *diff(struct rig *r, const char *listing)
 	struct rig_argument args[] = {{"user", ANN, -1}, {"listing", NULL, -1}, {"limit", "2", -1}};
 	const char *answer;
 
-	put("list", listing, 5);
-	fd = args[1].fd = open(scratch("list"), O_RDONLY | O_CLOEXEC);
+	inout_put("list", listing, 5);
+	fd = args[1].fd = open(inout_path("list"), O_RDONLY | O_CLOEXEC);
 	answer = rig_call(r, "mailbox uidl-diff", args, 3);
 	close(fd);
 	return answer;
@@ -554,20 +474,21 @@ static void compares(void)
 	rig_deliver_bytes(&r, ANN, "INBOX", "12345678", 8, "a", &status);
 	rig_deliver_bytes(&r, ANN, "INBOX", "12345678", 8, "b", &status);
 	answer = diff(&r, "+OK 2 messages (20 octets)\n1 10\n2 10\n.\n+OK\n1 b\n2 a\n.\n");
-	CU_ASSERT_TRUE(says(answer, "\"same\":true"));
-	CU_ASSERT_TRUE(says(answer, "Clients will download nothing again."));
-	CU_ASSERT_TRUE(says(diff(&r, "1 a\n2 b\n"), "\"same\":true"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"same\":true"));
+	CU_ASSERT_TRUE(inout_says(answer, "Clients will download nothing again."));
+	CU_ASSERT_TRUE(inout_says(diff(&r, "1 a\n2 b\n"), "\"same\":true"));
 	answer = diff(&r, "/3 9 9\nf1 10 1:0:0\n");
-	CU_ASSERT_TRUE(says(answer, "\"same\":false"));
-	CU_ASSERT_TRUE(says(answer, "\"missing\":[\"UID1\"],\"only_here\":[\"a\",\"b\"]"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"same\":false"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"missing\":[\"UID1\"],\"only_here\":[\"a\",\"b\"]"));
 	answer = diff(&r, "1 a\n2 c\n3 d\n4 e\n");
-	CU_ASSERT_TRUE(says(answer, "\"missing_here\":3,\"only_here_messages\":1"));
-	CU_ASSERT_TRUE(says(answer, "\"missing\":[\"c\",\"d\"]"));
-	CU_ASSERT_TRUE(says(answer, "will download 1 messages"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"missing_here\":3,\"only_here_messages\":1"));
+	CU_ASSERT_TRUE(inout_says(answer, "\"missing\":[\"c\",\"d\"]"));
+	CU_ASSERT_TRUE(inout_says(answer, "will download 1 messages"));
 	answer = diff(&r, "+OK\n1 a\n2 b\n3 c\n.\n+OK\n1 10\n2 11\n3 5\n.\n");
-	CU_ASSERT_TRUE(says(answer, "\"other_sizes\":[{\"uidl\":\"b\",\"here\":10,\"there\":11}]"));
-	CU_ASSERT_TRUE(says(answer, "download nothing again, but 1 messages"));
-	CU_ASSERT_TRUE(says(diff(&r, "nothing\n"), "is no listing that is known"));
+	CU_ASSERT_TRUE(
+	    inout_says(answer, "\"other_sizes\":[{\"uidl\":\"b\",\"here\":10,\"there\":11}]"));
+	CU_ASSERT_TRUE(inout_says(answer, "download nothing again, but 1 messages"));
+	CU_ASSERT_TRUE(inout_says(diff(&r, "nothing\n"), "is no listing that is known"));
 	rig_end(&r);
 }
 

@@ -28,6 +28,7 @@ static void settled(void *arg, const struct pending *p, uint64_t tag)
 	case PSTN_OK:
 		r->restored++;
 		r->octets += p->deliver.record.octets;
+		r->keywords_left_out += (uint64_t)__builtin_popcountll(p->deliver.no_bit);
 		break;
 	case PSTN_E_EXISTS:
 		r->present++;
@@ -72,12 +73,15 @@ static void deliver(struct restore *r, const struct message_row *row)
 		r->refused_here++;
 		return;
 	}
-	p = status == PSTN_OK ? delivery_seal(d, &r->status) : NULL;
+	if (status != PSTN_OK) {
+		r->status = status;
+		return;
+	}
+	keywords_list(&r->keywords, row->keywords, &r->names);
+	r->status = delivery_keywords(d, r->names.text);
+	p = r->status == PSTN_OK ? delivery_seal(d, &r->status) : NULL;
 	if (!p) {
-		if (status == PSTN_OK)
-			delivery_free(d);
-		else
-			r->status = status;
+		delivery_free(d);
 		return;
 	}
 	p->deliver.known_free = true;
@@ -142,6 +146,19 @@ static void take_messages(struct restore *r, uint64_t account, uint32_t folder)
 	bundle_commit(&r->bundle);
 }
 
+/* One that is not here comes back also if it is empty. */
+static int make_folder(struct restore *r, const char *name)
+{
+	int status = PSTN_OK;
+
+	if (r->message || r->there.folder != 0)
+		return PSTN_OK;
+	if (r->target.id && !r->dry_run)
+		status = delivery_folder(r->backup.store, &r->target, name);
+	r->folders_added += status == PSTN_OK;
+	return status;
+}
+
 static void take_folder(struct restore *r, uint64_t account, uint32_t folder, const char *name)
 {
 	int status = PSTN_OK;
@@ -149,6 +166,11 @@ static void take_folder(struct restore *r, uint64_t account, uint32_t folder, co
 	r->folder = name;
 	if (r->target.id)
 		status = uidl_set_fill(&r->there, r->backup.store, r->target.id, name);
+	if (status == PSTN_OK)
+		status = make_folder(r, name);
+	if (status == PSTN_OK)
+		status = index_status(
+		    keywords_read(&r->replay.index, r->txn, account, folder, &r->keywords));
 	if (status == PSTN_OK)
 		take_messages(r, account, folder);
 	else
@@ -191,6 +213,7 @@ static bool find_target(struct restore *r, const struct account_row *account)
 
 	r->target = (struct pstn_account){.size = sizeof(r->target)};
 	status = st->directory->lookup(st->directory_inst, name, &r->target);
+	command_over_quota(st, r->backup.call, &r->target);
 	if (status == PSTN_OK)
 		return true;
 	if (status == PSTN_E_NOT_FOUND && r->dry_run) {
@@ -219,7 +242,7 @@ static void take_account(struct restore *r, uint64_t id, const struct account_ro
 		r->backup.ops->note(r->backup.call, "%s: %" PRIu64 " messages are left out: %s",
 				    r->target.name, r->refused_here,
 				    r->no_quota ? "its quota or its domain's is used up; raise it "
-						  "and run the command again"
+						  "and run the command again, or give --over-quota"
 						: "they are larger than message_size_limit or "
 						  "cannot be delivered there");
 }
@@ -291,10 +314,12 @@ static void answer(const struct restore *r)
 	ops->text(c, "snapshot", r->manifest.name);
 	ops->boolean(c, "dry_run", r->dry_run);
 	ops->integer(c, "accounts_added", (int64_t)r->accounts_added);
+	ops->integer(c, "folders_added", (int64_t)r->folders_added);
 	ops->integer(c, "restored", (int64_t)r->restored);
 	ops->integer(c, "octets", (int64_t)r->octets);
 	ops->integer(c, "there_already", (int64_t)r->present);
 	ops->integer(c, "left_out", (int64_t)r->left_out);
+	ops->integer(c, "keywords_left_out", (int64_t)r->keywords_left_out);
 	ops->close(c);
 }
 

@@ -9,6 +9,7 @@
 #include "backup_replay.h"
 #include "commit/bundle.h"
 #include "delivery/uidl_set.h"
+#include "index/keywords.h"
 
 #include <postern/directory.h>
 
@@ -35,11 +36,14 @@ struct restore {
 	struct pstn_account target; /* id 0: dry run, it would be added */
 	const char *folder;
 	struct uidl_set there;
-	bool no_quota; /* the target holds as much as it may */
+	struct keywords keywords;  /* of the snapshot's folder */
+	struct keyword_list names; /* of a message */
+	bool no_quota;             /* the target holds as much as it may */
 	uint64_t refused_here;
 	char origin[ORIGIN_MAX + 1];
 	/* the result */
-	uint64_t accounts_added, wanted, seen, total;
+	uint64_t accounts_added, folders_added, wanted, seen, total;
+	uint64_t keywords_left_out; /* the folder here has 64 others */
 	uint64_t restored, octets, present, damaged, refused, left_out;
 	int status; /* not PSTN_OK: stop */
 };

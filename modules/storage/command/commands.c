@@ -37,7 +37,7 @@ const char *command_reason(int status)
 		       "lines that begin with a dot";
 	case PSTN_E_QUOTA:
 		return "the account or its domain holds as much as it may; `mailbox quota` tells "
-		       "which";
+		       "which, --over-quota brings it all the same";
 	case PSTN_E_EXISTS:
 		return "it is there already";
 	case PSTN_E_CANCELLED:
@@ -108,6 +108,12 @@ bool command_limit(struct store *st, struct pstn_call *c, uint32_t usual, uint32
 		return true;
 	st->host->call->fail(c, "--limit takes a number, not \"%s\".", text);
 	return false;
+}
+
+void command_over_quota(struct store *st, struct pstn_call *c, struct pstn_account *account)
+{
+	if (st->host->call->arg(c, "over-quota"))
+		account->quota = account->domain_quota = (struct pstn_quota){0, 0};
 }
 
 bool command_moment(struct store *st, struct pstn_call *c, const char *option, uint64_t *ms)
@@ -185,6 +191,8 @@ static const struct pstn_arg import_args[] = {
      "courierpop3dsizelist, mbexamine, or the answers to UIDL and LIST"},
     {"uidl-format", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
      "Dovecot's pop3_uidl_format; %08Xu%08Xv by default"},
+    {"over-quota", PSTN_ARG_SWITCH, 0,
+     "also what the quota of the account or its domain does not admit"},
     {"no-uidls", PSTN_ARG_SWITCH, 0, "new unique ids for all, whatever lies in the source"},
     {0},
 };
@@ -228,6 +236,8 @@ static const struct pstn_arg undelete_args[] = {
      "the message with this unique id, or several with spaces between them"},
     {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
     {"all-folders", PSTN_ARG_SWITCH, 0, "in all folders"},
+    {"over-quota", PSTN_ARG_SWITCH, 0,
+     "also what the quota of the account or its domain does not admit"},
     {"dry-run", PSTN_ARG_SWITCH, 0, "show what would come back, change nothing"},
     {"limit", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL,
      "show at most so many messages in a dry run, 100 by default"},
@@ -241,6 +251,8 @@ static const struct pstn_arg restore_args[] = {
      "another account, which gets a copy of all that was there"},
     {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this folder, all by default"},
     {"exact", PSTN_ARG_SWITCH, 0, "also remove what came later, and set flags back"},
+    {"over-quota", PSTN_ARG_SWITCH, 0,
+     "also what the quota of the account or its domain does not admit"},
     {"dry-run", PSTN_ARG_SWITCH, 0, "count what would be done, change nothing"},
     {0},
 };
@@ -290,6 +302,8 @@ static const struct pstn_arg backup_restore_args[] = {
     {"user", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "this account's mail alone"},
     {"message", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "the message with this unique id (UIDL) alone"},
     {"into", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "another account that gets it"},
+    {"over-quota", PSTN_ARG_SWITCH, 0,
+     "also what the quota of the account or its domain does not admit"},
     {"dry-run", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "tell what would come back; change nothing"},
     {0},
 };

@@ -19,6 +19,8 @@ bool command_account(struct store *, struct pstn_call *, struct pstn_account *);
 const char *command_folder(struct store *, struct pstn_call *);
 /* Option "limit", a number; false: failed. */
 bool command_limit(struct store *, struct pstn_call *, uint32_t usual, uint32_t *limit);
+/* Option "over-quota": what is brought to the account counts, but is not limited. */
+void command_over_quota(struct store *, struct pstn_call *, struct pstn_account *);
 /* A moment that is given as an option, ms since 1970; untouched if it is not. false: failed. */
 bool command_moment(struct store *, struct pstn_call *, const char *option, uint64_t *ms);
 /* Their names. */

@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include "format/bytes.h"
+#include "index/keywords.h"
 #include "maildrop/view.h"
 #include "open/facts.h"
 #include "open/home.h"
@@ -19,10 +20,16 @@
 #define SHOW_LIMIT   100
 #define SHOW_AT_ONCE 256
 
+struct shown_keywords {
+	struct keywords known; /* of the folder */
+	struct keyword_list list;
+};
+
 struct listing {
 	struct store *store;
 	struct pstn_call *call;
 	MDB_txn *txn;
+	struct shown_keywords *keywords; /* of mailbox show */
 };
 
 /* ---- folders of an account ---- */
@@ -157,7 +164,27 @@ static void time_text(uint64_t seconds, char out[32])
 		strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
 }
 
-static void show_message(struct listing *l, const struct pstn_message *m)
+/* Names with spaces between; a folder without keywords is not asked. */
+static void show_keywords(struct listing *l, const struct view *v, uint32_t uid)
+{
+	struct index *ix = &l->store->index;
+	struct message_row row = {.keywords = 0};
+	struct keyword_list *names = &l->keywords->list;
+	MDB_txn *txn;
+
+	if (l->keywords->known.taken && index_read(ix, &txn) == 0) {
+		index_message(ix, txn, v->account, v->folder, uid, &row);
+		index_read_end(ix, txn);
+	}
+	keywords_list(&l->keywords->known, row.keywords, names);
+	for (size_t i = 0; i < names->used; i++) {
+		if (names->text[i] == '\n')
+			names->text[i] = i + 1 < names->used ? ' ' : '\0';
+	}
+	l->store->host->call->text(l->call, "keywords", names->text);
+}
+
+static void show_message(struct listing *l, const struct view *v, const struct pstn_message *m)
 {
 	const struct pstn_call_ops *call = l->store->host->call;
 	char flags[64], received[32];
@@ -171,7 +198,21 @@ static void show_message(struct listing *l, const struct pstn_message *m)
 	call->integer(l->call, "octets", (int64_t)m->octets);
 	call->text(l->call, "received", received);
 	call->text(l->call, "flags", flags);
+	show_keywords(l, v, m->uid);
 	call->close(l->call);
+}
+
+static int read_keywords(struct listing *l, const struct view *v)
+{
+	struct index *ix = &l->store->index;
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	rc = keywords_read(ix, txn, v->account, v->folder, &l->keywords->known);
+	index_read_end(ix, txn);
+	return index_status(rc);
 }
 
 static int show_messages(struct listing *l, struct view *v, uint32_t limit)
@@ -179,8 +220,13 @@ static int show_messages(struct listing *l, struct view *v, uint32_t limit)
 	struct store *st = l->store;
 	struct pstn_message *rows = store_alloc(st, SHOW_AT_ONCE * sizeof(*rows));
 	uint32_t count = 0;
-	int status = rows ? view_map(v, true) : PSTN_E_NO_MEMORY;
+	int status = PSTN_E_NO_MEMORY;
 
+	l->keywords = store_alloc(st, sizeof(*l->keywords));
+	if (rows && l->keywords)
+		status = read_keywords(l, v);
+	if (status == PSTN_OK)
+		status = view_map(v, true);
 	for (uint32_t first = 1; status == PSTN_OK && first <= limit; first += count) {
 		uint32_t left = limit - first + 1;
 
@@ -189,8 +235,9 @@ static int show_messages(struct listing *l, struct view *v, uint32_t limit)
 		if (count == 0 || st->host->call->cancelled(l->call))
 			break;
 		for (uint32_t i = 0; i < count; i++)
-			show_message(l, &rows[i]);
+			show_message(l, v, &rows[i]);
 	}
+	store_free(st, l->keywords);
 	store_free(st, rows);
 	return status;
 }

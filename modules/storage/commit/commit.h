@@ -24,6 +24,7 @@ struct segment;
 
 enum pending_kind {
 	PENDING_DELIVER,
+	PENDING_FOLDER, /* made if it is not there: names as of a delivery */
 	PENDING_EXPUNGE,
 	PENDING_FLAGS,
 	PENDING_FORGET,
@@ -60,6 +61,8 @@ struct pending {
 			struct segment *large; /* the text is there already; NULL: in body */
 			bool named;            /* the record has its unique id already, */
 			bool known_free;       /* and no message that is there was assigned it */
+			const char *keywords;  /* a list (keyword.h) of valid names; NULL: none */
+			uint64_t no_bit; /* result: the n-th name found no bit of the folder free */
 		} deliver;
 		struct {
 			const struct uid_range *ranges;

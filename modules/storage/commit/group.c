@@ -178,7 +178,8 @@ static int make_durable(struct group *g)
 /* What is refused first when the disk is full. */
 static bool takes_space(const struct pending *p)
 {
-	return p->kind == PENDING_DELIVER || (p->kind == PENDING_MOVE && !p->move.from_reserve);
+	return p->kind == PENDING_DELIVER || p->kind == PENDING_FOLDER ||
+	       (p->kind == PENDING_MOVE && !p->move.from_reserve);
 }
 
 /* Gives each change its numbers and its record. 0, or what makes the whole group fail. */

@@ -207,6 +207,9 @@ static int prepare_delivery(struct apply *a, struct batch *b, uint32_t log, stru
 	r->type = RECORD_MESSAGE;
 	r->account = p->account;
 	r->folder = folder;
+	rc = prepare_keywords(a, b, p);
+	if (rc != 0)
+		return rc;
 	r->uid = f->uidnext;
 	r->change = f->change + 1;
 	r->stored = b->time;
@@ -215,6 +218,19 @@ static int prepare_delivery(struct apply *a, struct batch *b, uint32_t log, stru
 	if (!p->deliver.named)
 		uidl_format(r->uidl, a->index->tag, ++a->state.serial);
 	return place(a, b, log, p);
+}
+
+static int prepare_folder(struct apply *a, struct batch *b, struct pending *p)
+{
+	struct folder_row *f;
+	uint32_t folder;
+	int rc = name_account(a, b, p->account, p->deliver.account_name);
+
+	if (rc == 0)
+		rc = find_folder(a, p, &folder, &f);
+	if (rc == MDB_NOTFOUND)
+		rc = make_folder(a, b, p->account, p->deliver.folder_name, &folder);
+	return rc;
 }
 
 /* ---- expunges ---- */
@@ -344,6 +360,8 @@ int prepare(struct apply *a, struct batch *b, uint32_t log, struct pending *p)
 	switch (p->kind) {
 	case PENDING_DELIVER:
 		return prepare_delivery(a, b, log, p);
+	case PENDING_FOLDER:
+		return prepare_folder(a, b, p);
 	case PENDING_EXPUNGE:
 		return prepare_expunge(a, b, p);
 	case PENDING_FLAGS:

@@ -14,5 +14,7 @@
  * MDB_*) makes the whole group fail.
  */
 int prepare(struct apply *, struct batch *, uint32_t log, struct pending *p);
+/* Of a delivery whose folder is known: its keywords' bits, into its record. 0, errno or MDB_*. */
+int prepare_keywords(struct apply *, struct batch *, struct pending *p);
 
 #endif

@@ -22,10 +22,14 @@ int delivery_expect(struct pstn_delivery *, uint64_t octets);
 int delivery_write(struct pstn_delivery *, const char *bytes, size_t n);
 /* The text is complete: what commit_wait() takes. NULL and *status: it cannot be. */
 struct pending *delivery_seal(struct pstn_delivery *, int *status);
+/* Once, before commit_wait(): a list (keyword.h) of valid names, copied. */
+int delivery_keywords(struct pstn_delivery *, const char *names);
 /* After commit_wait(): it is there, and its segment stays. */
 void delivery_committed(struct pstn_delivery *);
 void delivery_free(struct pstn_delivery *);
 
+/* Makes a folder if it is not there; for job threads. enum pstn_status. */
+int delivery_folder(struct store *, const struct pstn_account *, const char *folder);
 /* Whether a folder may have this name; if not, why not as the end of a sentence. */
 const char *folder_name_fault(const char *name);
 

@@ -18,43 +18,6 @@
 #define DOTS_MIN   64
 #define DOTS_MAX   65536 /* kept of a large message; of more it is looked for them again */
 
-/* ---- names ---- */
-
-/* Length of the UTF-8 sequence at p, 0 if it is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
-	uint32_t c = n == 1 ? *p : n == 0 ? 0 : *p & (0x7fU >> n);
-
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fU);
-	}
-	if (n == 0 || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	return n;
-}
-
-const char *folder_name_fault(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n > FOLDER_NAME_MAX)
-		return "must have 1 to 255 octets";
-	if (strchr(name, '/') || strstr(name, "..") || strcmp(name, ".") == 0)
-		return "must not contain \"/\" or \"..\"";
-	for (size_t i = 0, length; i < n; i += length) {
-		length = utf8_length((const unsigned char *)name + i);
-		if (length == 0)
-			return "is not valid UTF-8";
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return "contains a control character";
-	}
-	return NULL;
-}
-
 /* ---- begin ---- */
 
 static int judge(const struct store *st, const struct pstn_delivery_request *q)
@@ -135,6 +98,7 @@ void delivery_free(struct pstn_delivery *d)
 		segment_discard(st, &d->large);
 	store_free(st, d->sum_memory);
 	store_free(st, d->copy);
+	store_free(st, d->keywords);
 	store_free(st, d->out.bytes);
 	store_free(st, d->out.dots);
 	store_free(st, d);
@@ -360,6 +324,20 @@ struct pending *delivery_seal(struct pstn_delivery *d, int *status)
 	/* Until the group says otherwise. */
 	d->pending.status = PSTN_E_CANCELLED;
 	return &d->pending;
+}
+
+int delivery_keywords(struct pstn_delivery *d, const char *names)
+{
+	size_t n = strlen(names) + 1;
+
+	if (n == 1)
+		return PSTN_OK;
+	d->keywords = store_alloc(d->store, n);
+	if (!d->keywords)
+		return PSTN_E_NO_MEMORY;
+	memcpy(d->keywords, names, n);
+	d->pending.deliver.keywords = d->keywords;
+	return PSTN_OK;
 }
 
 void delivery_committed(struct pstn_delivery *d)

@@ -36,6 +36,7 @@ struct pstn_delivery {
 	const char *in;
 	size_t in_length;
 	char *copy; /* of what a job takes */
+	char *keywords;
 	struct pstn_delivered *delivered;
 	pstn_done *done;
 	void *arg;

@@ -1,6 +1,6 @@
 /*
  * export.c - mailbox export: an account's folders to a Maildir++ or to mbox files. What mailbox import
- * makes of them again is the same in text, flags, dates, folders and unique ids.
+ * makes of them again is the same in text, flags, keywords, dates, folders and unique ids.
  */
 #include "export.h"
 #include "command/commands.h"
@@ -155,6 +155,11 @@ static void export_folder(struct export *ex, const char *folder, bool mbox)
 	if (ex->status != PSTN_OK)
 		return;
 	ex->uidvalidity = uidvalidity_of(ex);
+	ex->status = export_keywords_read(ex);
+	if (ex->status != PSTN_OK) {
+		view_close(&ex->view);
+		return;
+	}
 	if (mbox)
 		export_mbox(ex, folder);
 	else
@@ -181,11 +186,17 @@ static void answer(struct export *ex)
 	if (ex->undated)
 		call->note(ex->call, "The files' times could not be set, since they are not the "
 				     "server's; their names have the dates.");
+	if (ex->beyond_letters)
+		call->note(ex->call,
+			   "%llu messages have keywords beyond the 26 that file names have letters "
+			   "for; those stand in courierimapkeywords alone.",
+			   (unsigned long long)ex->beyond_letters);
 	call->open_object(ex->call, NULL);
 	call->text(ex->call, "account", ex->account.name);
 	call->integer(ex->call, "folders", (int64_t)ex->folders);
 	call->integer(ex->call, "exported", (int64_t)ex->exported);
 	call->integer(ex->call, "octets", (int64_t)ex->octets);
+	call->integer(ex->call, "with_keywords", (int64_t)ex->with_keywords);
 	call->integer(ex->call, "skipped", (int64_t)ex->skipped);
 	call->integer(ex->call, "damaged", (int64_t)ex->damaged);
 	call->close(ex->call);

@@ -5,16 +5,19 @@
  *	export_message.c  a message's text, and files that are written
  *	export_maildir.c  a folder as a Maildir
  *	export_mbox.c     a folder as an mbox
+ *	export_keywords.c keywords of messages, and the files that name them in a Maildir
  */
 #ifndef STORAGE_EXPORT_H
 #define STORAGE_EXPORT_H
 
+#include "index/keywords.h"
 #include "maildrop/view.h"
 #include "store.h"
 
 #include <postern/commands.h>
 
 #define EXPORT_PIECE       ((size_t)64 << 10)
+#define EXPORT_NAME        256              /* of a message's file without flags */
 #define EXPORT_FOLDER_FILE "postern-folder" /* a name that is too long for a directory's */
 
 struct export_file { /* one that is being written */
@@ -31,11 +34,15 @@ struct export
 	struct export_file file;
 	struct view view; /* of the folder under way */
 	uint32_t uidvalidity;
-	char *piece;  /* EXPORT_PIECE octets of a text, */
-	char *text;   /* what becomes of them, one more, */
-	char *buffer; /* and EXPORT_PIECE octets not written to the file yet */
+	struct keywords keywords;  /* of the folder */
+	struct keyword_list names; /* of a message, for an mbox */
+	char *piece;               /* EXPORT_PIECE octets of a text, */
+	char *text;                /* what becomes of them, one more, */
+	char *buffer;              /* and EXPORT_PIECE octets not written to the file yet */
 	/* the result */
 	uint64_t folders, exported, skipped, octets, damaged, undated;
+	uint64_t with_keywords;  /* messages, */
+	uint64_t beyond_letters; /* of them, those with a keyword that has no letter in a Maildir */
 	uint64_t done, total;
 	int status;      /* not PSTN_OK: stop */
 	char fault[512]; /* a whole sentence instead of the status's reason; "" if there is none */
@@ -64,6 +71,20 @@ void export_damaged(struct export *, const char *folder, const struct pstn_messa
 /* Calls each for all messages of the folder until it returns false. */
 bool export_each(struct export *,
 		 bool (*each)(struct export *, void *arg, const struct pstn_message *), void *arg);
+
+/* ---- export_keywords.c ---- */
+
+/* Those of the folder that the view is of. enum pstn_status. */
+int export_keywords_read(struct export *);
+/* A message's, as bits that have names; false: stopped. */
+bool export_keywords_of(struct export *, const struct pstn_message *, uint64_t *bits);
+/* Their letters in the name of a file, in order: at most 26. */
+void export_keyword_letters(uint64_t bits, char out[32]);
+/* dovecot-keywords and courierimapkeywords in the folder's directory, if it has keywords. base
+ * tells the name of a message's file without flags. False: stopped. */
+bool export_keyword_files(struct export *, const char *path,
+			  void (*base)(const struct export *, const struct pstn_message *,
+				       char out[EXPORT_NAME]));
 
 void export_maildir(struct export *, const char *folder);
 void export_mbox(struct export *, const char *folder);

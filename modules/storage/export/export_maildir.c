@@ -17,12 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME_ROOM 256
-
 struct folder {
 	const char *name;
-	char path[NAME_ROOM]; /* below the directory; "" for INBOX */
-	char **there;         /* names in cur, in order */
+	char path[EXPORT_NAME]; /* below the directory; "" for INBOX */
+	char **there;           /* names in cur, in order */
 	size_t used, room;
 };
 
@@ -152,9 +150,9 @@ static const char *find(const struct folder *f, const char *base)
 
 /* ---- messages ---- */
 
-static void base_of(const struct export *ex, const struct pstn_message *m, char out[NAME_ROOM])
+static void base_of(const struct export *ex, const struct pstn_message *m, char out[EXPORT_NAME])
 {
-	snprintf(out, NAME_ROOM, "%08" PRIu64 ".U%" PRIu32 "V%" PRIu32 ".postern,W=%" PRIu64,
+	snprintf(out, EXPORT_NAME, "%08" PRIu64 ".U%" PRIu32 "V%" PRIu32 ".postern,W=%" PRIu64,
 		 m->received, m->uid, ex->uidvalidity, m->octets);
 }
 
@@ -166,7 +164,7 @@ static bool to_file(void *arg, const char *bytes, size_t n)
 static void write_message(struct export *ex, const struct folder *f, const char *base,
 			  const char *target, const struct pstn_message *m)
 {
-	char tmp[PATH_MAX], name[NAME_ROOM + 8];
+	char tmp[PATH_MAX], name[EXPORT_NAME + 8];
 	bool damaged;
 
 	snprintf(name, sizeof(name), "tmp/%s", base);
@@ -188,20 +186,25 @@ static void write_message(struct export *ex, const struct folder *f, const char 
 static bool each(struct export *ex, void *arg, const struct pstn_message *m)
 {
 	struct folder *f = arg;
-	char base[NAME_ROOM], name[NAME_ROOM + 32], flags[8], target[PATH_MAX], old[PATH_MAX];
+	char base[EXPORT_NAME], name[EXPORT_NAME + 64], flags[8], letters[32];
+	char target[PATH_MAX], old[PATH_MAX];
 	const char *there;
+	uint64_t bits;
 
+	if (!export_keywords_of(ex, m, &bits))
+		return false;
 	base_of(ex, m, base);
 	maildir_letters(m->flags, flags);
-	snprintf(name, sizeof(name), "cur/%s:2,%s", base, flags);
+	export_keyword_letters(bits, letters);
+	snprintf(name, sizeof(name), "cur/%s:2,%s%s", base, flags, letters);
 	join(target, f, name);
 	there = find(f, base);
 	if (!there) {
 		write_message(ex, f, base, target, m);
 	} else {
 		ex->skipped++;
-		snprintf(old, sizeof(old), "%s%scur/%.*s", f->path, *f->path ? "/" : "", NAME_ROOM,
-			 there);
+		snprintf(old, sizeof(old), "%s%scur/%.*s", f->path, *f->path ? "/" : "",
+			 EXPORT_NAME, there);
 		if (strcmp(old, target) != 0)
 			export_rename(ex, old, target);
 	}
@@ -215,7 +218,7 @@ static bool each(struct export *ex, void *arg, const struct pstn_message *m)
 
 static bool list_message(struct export *ex, void *arg, const struct pstn_message *m)
 {
-	char base[NAME_ROOM], line[NAME_ROOM + UIDL_MAX + 32];
+	char base[EXPORT_NAME], line[EXPORT_NAME + UIDL_MAX + 32];
 	int n;
 
 	(void)arg;
@@ -248,7 +251,7 @@ void export_maildir(struct export *ex, const char *folder)
 
 	name_folder(&f);
 	if (make_folder(ex, &f) && read_there(ex, &f) && export_each(ex, each, &f) &&
-	    write_uidlist(ex, &f)) {
+	    write_uidlist(ex, &f) && export_keyword_files(ex, f.path, base_of)) {
 		join(path, &f, "cur");
 		if (export_sync_directory(ex, path))
 			export_sync_directory(ex, f.path);

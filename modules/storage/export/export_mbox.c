@@ -54,12 +54,16 @@ static bool each(struct export *ex, void *arg, const struct pstn_message *m)
 	off_t size = lseek(ex->file.fd, 0, SEEK_CUR);
 	size_t used = ex->file.used;
 	bool damaged;
+	uint64_t bits;
 
+	if (!export_keywords_of(ex, m, &bits))
+		return false;
+	keywords_list(&ex->keywords, bits, &ex->names);
 	if (size < 0) {
 		export_fail(ex, "%.300s cannot be written: %s.", ex->file.path, strerror(errno));
 		return false;
 	}
-	mbox_write_begin(&w->writer, m->received, m->flags, m->uidl);
+	mbox_write_begin(&w->writer, m->received, m->flags, m->uidl, &ex->names);
 	if (export_text(ex, m, &damaged, to_mbox, w)) {
 		mbox_write_end(&w->writer);
 		ex->exported++;

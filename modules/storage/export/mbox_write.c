@@ -25,7 +25,49 @@ static time_t date_of(uint64_t received)
 	return received > UINT64_C(253402300799) ? (time_t)253402300799 : (time_t)received;
 }
 
-bool mbox_write_begin(struct mbox_writer *w, uint64_t received, uint32_t flags, const char *uidl)
+/* The next line of keywords, as many as it holds; 0: there are none left. */
+static size_t keyword_line(const char **at, char line[MBOX_LINE])
+{
+	size_t used = 0, n;
+
+	for (const char *next = *at;; *at = next) {
+		const char *name = keyword_next(&next, &n);
+
+		/* A line of MBOX_LINE octets would be taken for one that goes on. */
+		if (n == 0 || used + n + 3 > MBOX_LINE)
+			break;
+		used += (size_t)snprintf(line + used, MBOX_LINE - used, "%s %.*s",
+					 used ? "" : "X-Keywords:", (int)n, name);
+	}
+	if (used)
+		line[used++] = '\n';
+	return used;
+}
+
+static unsigned keyword_lines(const struct keyword_list *keywords)
+{
+	const char *at = keywords->text;
+	char line[MBOX_LINE];
+	unsigned lines = 0;
+
+	while (keyword_line(&at, line) > 0)
+		lines++;
+	return lines;
+}
+
+static bool write_keywords(struct mbox_writer *w, const struct keyword_list *keywords)
+{
+	const char *at = keywords->text;
+	char line[MBOX_LINE];
+	size_t n;
+
+	while ((n = keyword_line(&at, line)) > 0)
+		out(w, line, n);
+	return !w->stopped;
+}
+
+bool mbox_write_begin(struct mbox_writer *w, uint64_t received, uint32_t flags, const char *uidl,
+		      const struct keyword_list *keywords)
 {
 	time_t when = date_of(received);
 	char date[64], head[512];
@@ -35,14 +77,15 @@ bool mbox_write_begin(struct mbox_writer *w, uint64_t received, uint32_t flags, 
 	gmtime_r(&when, &tm);
 	strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &tm);
 	n = snprintf(head, sizeof(head),
-		     "From postern %s\nX-Postern: 1 received=%" PRIu64 " uidl=%s status=2\n"
+		     "From postern %s\nX-Postern: 1 received=%" PRIu64 " uidl=%s status=%u\n"
 		     "Status: %sO\nX-Status: %s%s%s%s\n",
-		     date, received, uidl, flags & PSTN_SEEN ? "R" : "",
-		     flags & PSTN_ANSWERED ? "A" : "", flags & PSTN_FLAGGED ? "F" : "",
-		     flags & PSTN_DELETED ? "D" : "", flags & PSTN_DRAFT ? "T" : "");
+		     date, received, uidl, 2 + keyword_lines(keywords),
+		     flags & PSTN_SEEN ? "R" : "", flags & PSTN_ANSWERED ? "A" : "",
+		     flags & PSTN_FLAGGED ? "F" : "", flags & PSTN_DELETED ? "D" : "",
+		     flags & PSTN_DRAFT ? "T" : "");
 	w->line_start = true;
 	w->quotes = w->matched = 0;
-	return out(w, head, (size_t)n);
+	return out(w, head, (size_t)n) && write_keywords(w, keywords);
 }
 
 static bool write_quotes(struct mbox_writer *w)

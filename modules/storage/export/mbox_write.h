@@ -1,12 +1,13 @@
 /*
  * mbox_write.h - messages to an mbox file (mboxrd): what mbox.h reads, octet by octet. Pure; fuzzed.
  *
- * Behind the "From " line stand three lines of our own, which mbox.h takes out again and mail
- * programs take for header lines:
+ * Behind the "From " line stand lines of our own, which mbox.h takes out again and mail programs take
+ * for header lines; "status" is how many follow:
  *
- *	X-Postern: 1 received=SECONDS uidl=UIDL status=2
+ *	X-Postern: 1 received=SECONDS uidl=UIDL status=3
  *	Status: RO
  *	X-Status: AFTD
+ *	X-Keywords: NAME NAME        only if there are any; several if one would be too long
  */
 #ifndef STORAGE_MBOX_WRITE_H
 #define STORAGE_MBOX_WRITE_H
@@ -22,7 +23,8 @@ struct mbox_writer {
 	bool line_start, stopped;
 };
 
-bool mbox_write_begin(struct mbox_writer *, uint64_t received, uint32_t flags, const char *uidl);
+bool mbox_write_begin(struct mbox_writer *, uint64_t received, uint32_t flags, const char *uidl,
+		      const struct keyword_list *);
 /* Text as it stands in files (unwire.h), in pieces. */
 bool mbox_write_text(struct mbox_writer *, const char *bytes, size_t n);
 bool mbox_write_end(struct mbox_writer *);

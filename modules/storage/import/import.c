@@ -94,9 +94,13 @@ static void answer(struct import *im)
 		answer_unreadable(im);
 		return;
 	}
-	if (im->keywords)
-		call->note(im->call, "%llu messages have keywords (labels); those are left out.",
-			   (unsigned long long)im->keywords);
+	if (im->keywords_lost)
+		call->note(
+		    im->call,
+		    "%llu keywords of messages are left out: their letter has no name in "
+		    "dovecot-keywords, they are longer than 127 octets, or a message has more "
+		    "than 64.",
+		    (unsigned long long)im->keywords_lost);
 	call->open_object(im->call, NULL);
 	call->text(im->call, "account", im->account.name);
 	call->integer(im->call, "folders", (int64_t)im->folders);
@@ -104,6 +108,8 @@ static void answer(struct import *im)
 	call->integer(im->call, "octets", (int64_t)im->octets);
 	call->integer(im->call, "with_uidl", (int64_t)im->with_uidl);
 	call->integer(im->call, "new_uidl", (int64_t)im->new_uidl);
+	call->integer(im->call, "with_keywords", (int64_t)im->with_keywords);
+	call->integer(im->call, "keywords_left_out", (int64_t)im->keywords_left_out);
 	call->integer(im->call, "skipped", (int64_t)im->skipped);
 	call->integer(im->call, "refused", (int64_t)im->refused);
 	call->close(im->call);
@@ -130,6 +136,7 @@ static void import(struct import *im)
 	uidl_set_free(&im->held);
 	import_uidls_free(im, &im->given);
 	import_uidls_free(im, &im->found);
+	import_keywords_free(im);
 }
 
 void command_import(void *inst, struct pstn_call *c)
@@ -150,8 +157,10 @@ void command_import(void *inst, struct pstn_call *c)
 	im->unit = "messages";
 	im->bundle = (struct bundle){.store = st, .settled = import_settled, .arg = im};
 	command_origin(st, c, "import", im->origin);
-	if (command_account(st, c, &im->account))
+	if (command_account(st, c, &im->account)) {
+		command_over_quota(st, c, &im->account);
 		import(im);
+	}
 	store_free(st, im->piece);
 	store_free(st, im->hash_memory);
 	store_free(st, im);

@@ -4,6 +4,7 @@
  *	import.c          the command: what the source is, the answer
  *	import_message.c  one message: key, text, unique id, bundle
  *	import_uidls.c    which unique id a message had
+ *	import_keywords.c which keywords
  *	import_files.c    messages that are files, and the folder they are in
  *	import_tree.c     the folders of a Maildir++, a directory of mbox files
  *	import_mbox.c     an mbox
@@ -14,6 +15,7 @@
 #include "commit/bundle.h"
 #include "delivery/uidl_set.h"
 #include "format/checksum.h"
+#include "maildir_keywords.h"
 #include "store.h"
 #include "uidl_list.h"
 
@@ -21,6 +23,8 @@
 
 #define IMPORT_PIECE ((size_t)64 << 10)
 #define IMPORT_TOLD  5 /* how many of a kind are named */
+
+struct import_text;
 
 struct import {
 	struct store *store;
@@ -34,6 +38,13 @@ struct import {
 	struct uidl_list *found; /* the one that lies in the folder being imported */
 	struct uidl_set held;    /* of the folder messages go to */
 	bool no_uidls;
+	/* keywords */
+	struct maildir_keywords labels; /* of the Maildir being imported */
+	struct import_text *keyword_texts;
+	struct keyword_list read;                /* of the message being read, as they are told, */
+	struct keyword_list names;               /* and those that it can have */
+	char told[IMPORT_TOLD][KEYWORD_MAX + 1]; /* that were left out, and named */
+	unsigned ntold;
 	/* the message being read */
 	struct pstn_delivery *current;
 	const char *refused_uidl; /* it should have had; NULL: it got it, or had none */
@@ -43,7 +54,9 @@ struct import {
 	char origin[ORIGIN_MAX + 1]; /* who brings them */
 	/* the result */
 	uint64_t imported, skipped, refused, octets, folders;
-	uint64_t with_uidl, new_uidl, keywords;
+	uint64_t with_uidl, new_uidl;
+	uint64_t with_keywords, keywords_left_out;
+	uint64_t keywords_lost; /* of them, those of which no name is known or that are too many */
 	uint64_t unreadable;
 	char first_unreadable[512]; /* file or directory, and why */
 	uint64_t done, total;       /* for progress */
@@ -66,7 +79,8 @@ bool import_folder(struct import *, const char *name);
 bool import_begin(struct import *, const struct import_message *);
 bool import_text(struct import *, const char *bytes, size_t n);
 /* Keyed like this before? Then it is left out. Otherwise it goes with the next bundle. */
-bool import_end(struct import *, const unsigned char key[16], uint32_t flags);
+bool import_end(struct import *, const unsigned char key[16], uint32_t flags,
+		const struct keyword_list *);
 /* Gives up the message that was begun, if one was. */
 void import_drop(struct import *);
 void import_settled(void *arg, const struct pending *, uint64_t tag); /* the bundle's */
@@ -94,6 +108,16 @@ void import_unreadable(struct import *, const char *path);
 void import_maildir(struct import *, const char *path);
 void import_plain(struct import *, const char *path);
 void import_directory(struct import *);
+
+/* ---- import_keywords.c ---- */
+
+/* What lies in a Maildir; there may be nothing. */
+void import_keywords_found(struct import *, const char *path);
+void import_keywords_free(struct import *);
+/* Gives the message its keywords, as far as it can have them. enum pstn_status. */
+int import_keywords_take(struct import *, const struct keyword_list *);
+/* It is there: what has become of them. */
+void import_keywords_settled(struct import *, const struct pending *);
 
 /* ---- import_uidls.c ---- */
 

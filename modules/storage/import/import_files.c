@@ -95,7 +95,7 @@ void import_file(struct import *im, int fd, const char *identity, size_t n, bool
 	}
 	if (content)
 		import_key(im, identity, n, key);
-	import_end(im, key, 0);
+	import_end(im, key, 0, &im->read);
 }
 
 /* ---- directories ---- */
@@ -228,8 +228,9 @@ static void import_entry(struct import *im, const struct entry *e, enum kind kin
 		m.flags = maildir_flags(e->name);
 		if (maildir_is_own(e->name))
 			m.received = e->time;
-		im->keywords += maildir_has_keywords(e->name);
+		maildir_keywords_of(&im->labels, e->name, base, &im->read);
 	} else {
+		keyword_list_clear(&im->read);
 		n = snprintf(path, sizeof(path), "file %s", e->name);
 	}
 	import_file(im, fd, path, (size_t)n, kind != KIND_MAILDIR, &m);
@@ -289,10 +290,12 @@ void import_maildir(struct import *im, const char *path)
 	snprintf(cur, sizeof(cur), "%s%scur", path, *path ? "/" : "");
 	snprintf(new, sizeof(new), "%s%snew", path, *path ? "/" : "");
 	import_uidls_found(im, path);
+	import_keywords_found(im, path);
 	read_entries(im, &es, cur, KIND_MAILDIR);
 	read_entries(im, &es, new, KIND_MAILDIR);
 	import_entries(im, &es, KIND_MAILDIR);
 	import_uidls_free(im, &im->found);
+	import_keywords_free(im);
 }
 
 void import_plain(struct import *im, const char *path)

@@ -45,7 +45,7 @@ static bool ends(void *arg, const struct mbox_message *m)
 	int n = snprintf(identity, sizeof(identity), "mbox %llu", (unsigned long long)m->offset);
 
 	import_key(r->im, identity, (size_t)n, key);
-	return import_end(r->im, key, m->flags);
+	return import_end(r->im, key, m->flags, m->keywords);
 }
 
 /* ---- counting alone ---- */

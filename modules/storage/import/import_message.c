@@ -32,6 +32,7 @@ void import_settled(void *arg, const struct pending *p, uint64_t tag)
 		im->imported++;
 		im->octets += p->deliver.record.octets;
 		im->with_uidl += p->deliver.named;
+		import_keywords_settled(im, p);
 	} else if (p->status == PSTN_E_EXISTS &&
 		   import_is_there(im, p->deliver.record.import_key)) {
 		im->skipped++;
@@ -58,6 +59,12 @@ bool import_folder(struct import *im, const char *name)
 	if (im->status != PSTN_OK)
 		return false;
 	im->status = uidl_set_fill(&im->held, im->store, im->account.id, name);
+	/* An empty one comes along as well. */
+	if (im->status == PSTN_OK && im->held.folder == 0) {
+		im->status = delivery_folder(im->store, &im->account, name);
+		if (im->status == PSTN_OK)
+			im->status = uidl_set_fill(&im->held, im->store, im->account.id, name);
+	}
 	snprintf(im->folder, sizeof(im->folder), "%s", name);
 	im->folders++;
 	return im->status == PSTN_OK;
@@ -179,9 +186,10 @@ static void refuse(struct import *im, int status)
 					    im->folder, command_reason(status));
 }
 
-bool import_end(struct import *im, const unsigned char key[16], uint32_t flags)
+bool import_end(struct import *im, const unsigned char key[16], uint32_t flags,
+		const struct keyword_list *keywords)
 {
-	struct pending *p;
+	struct pending *p = NULL;
 	bool full;
 	int status;
 
@@ -190,7 +198,9 @@ bool import_end(struct import *im, const unsigned char key[16], uint32_t flags)
 		import_drop(im);
 		return true;
 	}
-	p = delivery_seal(im->current, &status);
+	status = import_keywords_take(im, keywords);
+	if (status == PSTN_OK)
+		p = delivery_seal(im->current, &status);
 	if (!p) {
 		refuse(im, status);
 		import_drop(im);

@@ -24,13 +24,20 @@ static const struct {
 
 #define LETTERS (sizeof(letters) / sizeof(*letters))
 
-uint32_t maildir_flags(const char *name)
+const char *maildir_info(const char *name)
 {
 	const char *info = strstr(name, ":2,");
+
+	return info ? info + 3 : "";
+}
+
+uint32_t maildir_flags(const char *name)
+{
+	const char *info = maildir_info(name);
 	uint32_t flags = 0;
 
-	for (size_t i = 0; info && i < LETTERS; i++) {
-		if (strchr(info + 3, letters[i].letter))
+	for (size_t i = 0; i < LETTERS; i++) {
+		if (strchr(info, letters[i].letter))
 			flags |= letters[i].flag;
 	}
 	return flags;
@@ -45,13 +52,6 @@ void maildir_letters(uint32_t flags, char out[8])
 			out[n++] = letters[i].letter;
 	}
 	out[n] = '\0';
-}
-
-bool maildir_has_keywords(const char *name)
-{
-	const char *info = strstr(name, ":2,");
-
-	return info && strpbrk(info + 3, "abcdefghijklmnopqrstuvwxyz");
 }
 
 /* "TIME.UuidVuidvalidity.postern" and what follows a comma. */

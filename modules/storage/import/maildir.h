@@ -14,8 +14,8 @@ size_t maildir_base(const char *name);
 uint32_t maildir_flags(const char *name);
 /* The letters that maildir_flags() reads, in order: at most 5. */
 void maildir_letters(uint32_t flags, char out[8]);
-/* Whether it has keywords, as Dovecot writes them: small letters. */
-bool maildir_has_keywords(const char *name);
+/* What follows ":2,": flags, and small letters for keywords, as Dovecot writes them. */
+const char *maildir_info(const char *name);
 /* Whether an export wrote it: the time with which it begins is when the message was received. */
 bool maildir_is_own(const char *name);
 /* Seconds since 1970 with which the name begins; 0: it does not. */

@@ -135,7 +135,9 @@ static bool begin_message(struct mbox *m, uint64_t received)
 {
 	if (m->in_message && !end_message(m))
 		return false;
-	m->message = (struct mbox_message){.offset = m->line_offset, .received = received};
+	m->message = (struct mbox_message){
+	    .offset = m->line_offset, .received = received, .keywords = &m->keywords};
+	keyword_list_clear(&m->keywords);
 	m->in_message = m->in_header = m->first_line = true;
 	m->begun = m->written = m->blank_before = false;
 	m->added = 0;
@@ -165,6 +167,29 @@ static void read_status(struct mbox *m, const char *p, size_t n)
 	}
 }
 
+/* "X-Keywords: NAME NAME"; of a line that was cut, the last name may be cut, too. */
+static void read_keywords(struct mbox *m, const char *line, size_t n, bool cut)
+{
+	static const char title[] = "X-Keywords:";
+	size_t at = sizeof(title) - 1;
+
+	if (n < at || strncasecmp(line, title, at) != 0)
+		return;
+	while (at < n) {
+		size_t length = 0;
+
+		while (at < n && (line[at] == ' ' || line[at] == '\t'))
+			at++;
+		while (at + length < n && line[at + length] != ' ' && line[at + length] != '\t')
+			length++;
+		if (cut && length > 0 && at + length == n)
+			m->keywords.lost++;
+		else
+			keyword_list_add(&m->keywords, line + at, length);
+		at += length;
+	}
+}
+
 /* "X-Postern: 1 received=SECONDS uidl=UIDL status=LINES": as mbox_write.h writes it, or it is a line
  * as any other. */
 static bool read_own(struct mbox *m, const char *line, size_t n)
@@ -175,7 +200,7 @@ static bool read_own(struct mbox *m, const char *line, size_t n)
 
 	memcpy(copy, line, n);
 	copy[n] = '\0';
-	if (sscanf(copy, "X-Postern: 1 received=%20[0-9] uidl=%70[!-~] status=%1u%n", number, uidl,
+	if (sscanf(copy, "X-Postern: 1 received=%20[0-9] uidl=%70[!-~] status=%2u%n", number, uidl,
 		   &lines, &used) != 3 ||
 	    (size_t)used != n)
 		return false;
@@ -189,7 +214,8 @@ static bool read_own(struct mbox *m, const char *line, size_t n)
 static bool is_status(const char *line, size_t n)
 {
 	return (n > 7 && memcmp(line, "Status: ", 8) == 0) ||
-	       (n > 9 && memcmp(line, "X-Status: ", 10) == 0);
+	       (n > 9 && memcmp(line, "X-Status: ", 10) == 0) ||
+	       (n > 11 && memcmp(line, "X-Keywords: ", 12) == 0);
 }
 
 /* A line that is not the message's, though it stands in it. */
@@ -208,6 +234,7 @@ static bool take_own(struct mbox *m, const char *line, size_t n, size_t body)
 	}
 	m->added--;
 	read_status(m, line, body);
+	read_keywords(m, line, body, false);
 	return true;
 }
 
@@ -234,8 +261,10 @@ static bool take_line(struct mbox *m, const char *line, size_t n, size_t body)
 		m->blank_before = true;
 		return true;
 	}
-	if (m->in_header && quotes == 0 && !m->written)
+	if (m->in_header && quotes == 0 && !m->written) {
 		read_status(m, line, body);
+		read_keywords(m, line, body, n == MBOX_LINE && body == n);
+	}
 	if (quotes && body >= 5 && memcmp(line, "From ", 5) == 0)
 		quotes--;
 	return emit_quotes(m, quotes) && emit(m, line, n);

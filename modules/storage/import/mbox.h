@@ -4,12 +4,13 @@
  * A message begins with a line "From ADDRESS DATE" at the begin of the file or after an empty
  * line. ">From " in the text loses one ">" (mboxrd; the same for mboxo's only form). The empty line
  * before the next "From " belongs to the file, not to the message. Status and X-Status lines give
- * flags and stay in the text. What mbox_write.h adds to a message is taken out and gives its unique
- * id, flags and time.
+ * flags, X-Keywords lines give keywords, and they stay in the text. What mbox_write.h adds to a
+ * message is taken out and gives its unique id, flags, keywords and time.
  */
 #ifndef STORAGE_MBOX_H
 #define STORAGE_MBOX_H
 
+#include "format/keyword.h"
 #include "format/record.h"
 
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct mbox_message {
 	uint64_t received;       /* from that line; 0: it has no date that can be read */
 	uint32_t flags;          /* enum pstn_message_flag; complete at the end */
 	char uidl[UIDL_MAX + 1]; /* "" unless mbox_write.h wrote it */
+	const struct keyword_list *keywords; /* as they stand there; complete at the end */
 };
 
 struct mbox {
@@ -31,6 +33,7 @@ struct mbox {
 	void *arg;
 	/* the parser's own */
 	struct mbox_message message;
+	struct keyword_list keywords;
 	uint64_t offset, line_offset;
 	size_t length;   /* of the line's begin in `line` */
 	bool in_message; /* false: what comes before the first "From " is no message */

@@ -20,6 +20,7 @@ static void settled(void *arg, const struct pending *p, uint64_t uid)
 	if (p->status == PSTN_OK) {
 		r->folder->restored++;
 		r->folder->octets += p->deliver.record.octets;
+		r->folder->keywords_lost += (uint64_t)__builtin_popcountll(p->deliver.no_bit);
 	} else if (p->status == PSTN_E_EXISTS) {
 		r->folder->kept++;
 	} else if (r->status == PSTN_OK) {
@@ -36,6 +37,7 @@ bool recall_begin(struct recall *r, struct store *st, struct pstn_call *c, const
 	if (!command_account(st, c, &r->account))
 		return false;
 	r->target = r->account;
+	command_over_quota(st, c, &r->target);
 	return true;
 }
 
@@ -46,11 +48,26 @@ void recall_end(struct recall *r)
 	r->folders = NULL;
 }
 
+static int read_keywords(struct recall *r, uint32_t folder)
+{
+	struct index *ix = &r->store->index;
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	rc = keywords_read(ix, txn, r->account.id, folder, &r->keywords);
+	index_read_end(ix, txn);
+	return index_status(rc);
+}
+
 void recall_begin_folder(struct recall *r, struct recall_folder *f)
 {
 	r->folder = f;
 	uidl_set_free(&r->there);
 	r->status = uidl_set_fill(&r->there, r->store, r->target.id, f->name);
+	if (r->status == PSTN_OK)
+		r->status = read_keywords(r, f->id);
 }
 
 void recall_end_folder(struct recall *r)
@@ -157,14 +174,12 @@ static int copy(struct recall *r, uint32_t uid, const struct message_row *known)
 	return status;
 }
 
-static void add_to_bundle(struct recall *r, struct pending *p, uint32_t uid, uint32_t flags,
-			  uint64_t keywords)
+static void add_to_bundle(struct recall *r, struct pending *p, uint32_t uid, uint32_t flags)
 {
 	bool full;
 
 	p->deliver.known_free = true;
 	p->deliver.record.message_flags = flags;
-	p->deliver.record.keywords = keywords;
 	memcpy(p->origin, r->origin, sizeof(p->origin));
 	full = bundle_add(&r->bundle, r->current, p, uid);
 	r->current = NULL;
@@ -178,10 +193,13 @@ static void bring(struct recall *r, uint32_t uid, const struct message_row *row,
 	struct pending *p = NULL;
 	int status = copy(r, uid, row);
 
+	keywords_list(&r->keywords, keywords, &r->names);
+	if (status == PSTN_OK)
+		status = delivery_keywords(r->current, r->names.text);
 	if (status == PSTN_OK)
 		p = delivery_seal(r->current, &status);
 	if (p) {
-		add_to_bundle(r, p, uid, flags, keywords);
+		add_to_bundle(r, p, uid, flags);
 		return;
 	}
 	drop_current(r);

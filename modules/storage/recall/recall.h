@@ -9,6 +9,7 @@
 #include "commit/bundle.h"
 #include "delivery/uidl_set.h"
 #include "format/rows.h"
+#include "index/keywords.h"
 
 #define RECALL_LOST_MAX 100 /* named one by one; more are counted */
 
@@ -16,11 +17,12 @@ struct recall_folder {
 	uint32_t id; /* of the account from which messages are brought back */
 	char name[FOLDER_NAME_MAX + 1];
 	uint64_t restored, octets;
-	uint64_t kept;    /* there already */
-	uint64_t removed; /* came later, and are expunged */
-	uint64_t reset;   /* have flags as they were */
-	uint64_t lost;    /* damaged, or not to be delivered; see recall.lost */
-	uint64_t expired; /* given up by compaction meanwhile */
+	uint64_t kept;          /* there already */
+	uint64_t removed;       /* came later, and are expunged */
+	uint64_t reset;         /* have flags as they were */
+	uint64_t keywords_lost; /* the target's folder has 64 others */
+	uint64_t lost;          /* damaged, or not to be delivered; see recall.lost */
+	uint64_t expired;       /* given up by compaction meanwhile */
 };
 
 struct recall_lost {
@@ -43,6 +45,8 @@ struct recall {
 	uint32_t nfolders;
 	struct recall_folder *folder; /* at present */
 	struct uidl_set there;        /* of the target's folder */
+	struct keywords keywords;     /* of the folder: bits are its own, so they go by name */
+	struct keyword_list names;    /* of a message */
 	struct bundle bundle;
 	struct pstn_delivery *current;
 	struct recall_lost lost[RECALL_LOST_MAX];

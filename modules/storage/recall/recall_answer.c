@@ -88,6 +88,7 @@ static void answer_folder(struct recall *r, const struct recall_folder *f)
 	call->integer(r->call, "kept", (int64_t)f->kept);
 	call->integer(r->call, "removed", (int64_t)f->removed);
 	call->integer(r->call, "flags_reset", (int64_t)f->reset);
+	call->integer(r->call, "keywords_left_out", (int64_t)f->keywords_lost);
 	call->integer(r->call, "not_restored", (int64_t)(f->lost + f->expired));
 	call->close(r->call);
 }

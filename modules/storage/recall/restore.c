@@ -29,9 +29,6 @@ static bool bring(struct restore *s, uint32_t uid, const struct message_row *row
 		return true;
 	}
 	past_flags_of(&s->past, uid, row, &flags, &keywords);
-	/* The bits of keywords are the folder's own. */
-	if (s->elsewhere)
-		keywords = 0;
 	return recall_message(&s->recall, uid, row, flags, keywords);
 }
 
@@ -150,6 +147,7 @@ static bool find_target(struct restore *s)
 		return true;
 	s->elsewhere = true;
 	status = r->store->directory->lookup(r->store->directory_inst, into, &r->target);
+	command_over_quota(r->store, r->call, &r->target);
 	if (status != PSTN_OK)
 		call->fail(r->call,
 			   "There is no account \"%s\" to restore into; `account add` makes "
