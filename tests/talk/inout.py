@@ -170,6 +170,12 @@ def seen(postern, user):
             for uidl, (size, text) in maildrop(postern, user).items()}
 
 
+def labelled(fetched):
+    """The keywords of each message, in order, from `doveadm fetch 'uid flags'`."""
+    return [sorted(word for word in line.replace(b"flags=", b"").split()[1:]
+                   if not word.startswith(b"\\")) for line in fetched.splitlines()]
+
+
 def test_dovecot_and_back():
     if not os.environ.get("POSTERN_REAL_PEERS"):
         raise Skip("POSTERN_REAL_PEERS is not set")
@@ -181,15 +187,19 @@ def test_dovecot_and_back():
             dovecot.doveadm("save", "-u", "anna", "-m", "INBOX",
                             text=f"Subject: {number}\n\n.text {number}\n".encode())
         dovecot.doveadm("expunge", "-u", "anna", "mailbox", "INBOX", "3:5")
+        dovecot.doveadm("flags", "add", "-u", "anna", "$Forwarded Work", "mailbox", "INBOX", "2:9")
+        labels = dovecot.doveadm("fetch", "-u", "anna", "uid flags", "mailbox", "INBOX")
         there = dovecot.maildrop("anna")
         answer = postern.ctl("mailbox", "import", USER, dovecot.directory / "mail/anna",
                              json_output=True)
-        eq((answer["imported"], answer["with_uidl"]), (17, 17), "the import")
+        eq((answer["imported"], answer["with_uidl"], answer["with_keywords"]), (17, 17, 8),
+           "the import")
         eq(seen(postern, USER), there, "what clients see")
-        for form in ("flow", "tab", "table", "pager"):
+        for form in ("flow", "tab", "table", "pager", "json"):
             listing = dovecot.directory / form
             listing.write_bytes(
-                dovecot.doveadm("mailbox", "status", "-u", "anna", "uidvalidity", "INBOX")
+                dovecot.doveadm("mailbox", "status", "-u", "anna", "uidvalidity", "INBOX",
+                                form=form)
                 + dovecot.doveadm("fetch", "-u", "anna", "uid pop3.uidl size.virtual",
                                   "mailbox", "INBOX", form=form))
             answer = postern.ctl("mailbox", "uidl-diff", USER, listing, json_output=True)
@@ -198,6 +208,8 @@ def test_dovecot_and_back():
         target = dovecot.directory / "mail" / "bob"
         postern.ctl("mailbox", "export", USER, target)
         subprocess.run(["chown", "-R", "mail:mail", target], check=True)
+        eq(labelled(dovecot.doveadm("fetch", "-u", "bob", "uid flags", "mailbox", "INBOX")),
+           labelled(labels), "the keywords that Dovecot sees")
         eq(dovecot.maildrop("bob"), there, "what clients of Dovecot see")
 
 
