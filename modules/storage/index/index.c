@@ -70,17 +70,12 @@ static int open_tables(struct index *ix, MDB_txn *txn, unsigned flags)
 		const char *name;
 		MDB_dbi *dbi;
 	} tables[] = {
-	    {"meta", &ix->meta},
-	    {"segments", &ix->segments},
-	    {"accounts", &ix->accounts},
-	    {"folders", &ix->folders},
-	    {"names", &ix->names},
-	    {"messages", &ix->messages},
-	    {"tombstones", &ix->tombstones},
-	    {"changes", &ix->changes},
-	    {"uidls", &ix->uidls},
-	    {"imports", &ix->imports},
-	    {"keywords", &ix->keywords},
+	    {NULL, &ix->tables},         {"meta", &ix->meta},
+	    {"segments", &ix->segments}, {"accounts", &ix->accounts},
+	    {"folders", &ix->folders},   {"names", &ix->names},
+	    {"messages", &ix->messages}, {"tombstones", &ix->tombstones},
+	    {"changes", &ix->changes},   {"uidls", &ix->uidls},
+	    {"imports", &ix->imports},   {"keywords", &ix->keywords},
 	    {"domains", &ix->domains},
 	};
 

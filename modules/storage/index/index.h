@@ -23,6 +23,7 @@ struct index {
 	/* meta: "state", segments; the others are keyed by account first, in key_ functions' order */
 	MDB_dbi meta, segments, accounts, folders, names, messages, tombstones, changes, uidls,
 	    imports, keywords, domains;
+	MDB_dbi tables; /* LMDB's own: a row for each of the others */
 	uint32_t tag;
 	pthread_rwlock_t map; /* read: a transaction is running; write: the map is being moved */
 	uint64_t allocated;   /* of data.mdb; the leader's */

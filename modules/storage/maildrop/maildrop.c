@@ -193,15 +193,47 @@ static int drop_totals(struct pstn_maildrop *d, struct pstn_maildrop_totals *out
 	return call_go(&c);
 }
 
+/* ---- rows that a reactor can read without waiting ---- */
+
+#define NEAR_TIME      60000 /* ms */
+#define NEAR_LISTED    32768 /* rows from where a listing stands */
+#define NEAR_LOOKED_UP 1024  /* and from a single message on */
+
+/* How many rows from `number` on. */
+static uint64_t near_rows(const struct pstn_maildrop *d, uint32_t number)
+{
+	const struct near *n = &d->near;
+
+	if (d->view.messages <= VIEW_NEAR_MESSAGES)
+		return d->view.messages;
+	if (number < n->first || number >= n->end || d->view.store->host->now() >= n->until)
+		return 0;
+	return n->end - number;
+}
+
+static void bring_near(struct pstn_maildrop *d, uint32_t first, uint32_t count)
+{
+	if (near_rows(d, first))
+		return;
+	view_bring(&d->view, first, count, first == d->near.end);
+	d->near =
+	    (struct near){first, (uint64_t)first + count, d->view.store->host->now() + NEAR_TIME};
+}
+
 /* ---- list ---- */
 
 static int list_run(struct call *c, bool may_block)
 {
 	struct view *v = &c->drop->view;
-	int status = view_map(v, may_block);
+	uint64_t near = near_rows(c->drop, c->list.first);
+	int status = may_block || near ? view_map(v, may_block) : VIEW_COLD;
 
 	if (status != PSTN_OK)
 		return status;
+	if (may_block)
+		bring_near(c->drop, c->list.first, c->list.max > 1 ? NEAR_LISTED : NEAR_LOOKED_UP);
+	else if (c->list.max > near)
+		c->list.max = (uint32_t)near;
 	if (may_block && !c->list.rows) {
 		c->list.rows = store_alloc(v->store, c->list.max * sizeof(*c->list.rows));
 		if (!c->list.rows)
@@ -289,8 +321,11 @@ static int read_run(struct call *c, bool may_block)
 	struct view *v = &c->drop->view;
 	struct fetch_key key;
 	struct message_row row;
-	int status = view_map(v, may_block);
+	bool here = may_block || near_rows(c->drop, c->read.number);
+	int status = here ? view_map(v, may_block) : VIEW_COLD;
 
+	if (status == PSTN_OK && may_block)
+		bring_near(c->drop, c->read.number, NEAR_LOOKED_UP);
 	if (status == PSTN_OK)
 		status = find_message(v, c->read.number, may_block, &key, &row);
 	if (status == PSTN_OK)

@@ -5,6 +5,7 @@
 
 #include "expunged.h"
 #include "format/bytes.h"
+#include "index/ahead.h"
 #include "store.h"
 
 #include <errno.h>
@@ -248,7 +249,11 @@ static int try_dense(struct view *v, MDB_cursor *c, const struct expunged_set *g
 static int make_runs(struct view *v, MDB_cursor *c, const struct expunged_set *gone)
 {
 	struct map m = {.view = v};
-	int rc = merge(&m, c, gone);
+	int rc;
+
+	ahead_messages(&v->store->index, mdb_cursor_txn(c), v->account, v->folder, 1, v->uidnext,
+		       AHEAD_ASK | AHEAD_MAP);
+	rc = merge(&m, c, gone);
 
 	if (rc == 0 && m.number != v->messages)
 		rc = MDB_CORRUPTED;

@@ -17,6 +17,7 @@
 #include <postern/maildrop.h>
 
 #define VIEW_COLD            1000
+#define VIEW_NEAR_MESSAGES   256  /* rows of a larger folder are brought into memory by a job */
 #define VIEW_INLINE_MESSAGES 4000 /* a map of a larger folder is made by a job */
 #define VIEW_INLINE_CHANGES  1000 /* so are counts of more changes or zombies */
 
@@ -52,6 +53,10 @@ int view_map(struct view *, bool may_block);
 uint32_t view_uid(const struct view *, uint32_t number);
 /* Whether a key of messages belongs to the folder. */
 bool view_holds(const struct view *, const MDB_val *key);
+/* Brings the rows of `count` numbers from `first` on into memory, to be read without waiting, and
+ * asks the disk for as many that follow. asked: it had been asked for these. After view_map();
+ * blocks. */
+void view_bring(struct view *, uint32_t first, uint32_t count, bool asked);
 /* Rows for numbers from `first` on. After view_map(). A row that fails its checksum is mended; one
  * that cannot be is told without size and as "damaged-UID", so that the others can be had. */
 int view_list(struct view *, uint32_t first, struct pstn_message *rows, uint32_t max,

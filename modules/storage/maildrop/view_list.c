@@ -2,6 +2,7 @@
  * view_list.c - rows of a folder as it was at one moment.
  */
 #include "format/bytes.h"
+#include "index/ahead.h"
 #include "index/mend.h"
 #include "store.h"
 #include "view.h"
@@ -129,6 +130,30 @@ static int read_once(struct view *v, uint32_t hopeless, uint32_t *damaged, uint3
 	index_read_end(&v->store->index, r.txn);
 	*damaged = r.damaged;
 	return rc;
+}
+
+static void bring(struct view *v, MDB_txn *txn, uint64_t first, uint32_t count, unsigned what)
+{
+	uint64_t last = first + count - 1;
+
+	if (last > v->messages)
+		last = v->messages;
+	if (first <= last)
+		ahead_messages(&v->store->index, txn, v->account, v->folder,
+			       view_uid(v, (uint32_t)first), view_uid(v, (uint32_t)last), what);
+}
+
+void view_bring(struct view *v, uint32_t first, uint32_t count, bool asked)
+{
+	MDB_txn *txn;
+
+	if (index_read(&v->store->index, &txn) != 0)
+		return;
+	if (!asked)
+		bring(v, txn, first, count, AHEAD_ASK);
+	bring(v, txn, (uint64_t)first + count, count, AHEAD_ASK);
+	bring(v, txn, first, count, AHEAD_MAP);
+	index_read_end(&v->store->index, txn);
 }
 
 int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
