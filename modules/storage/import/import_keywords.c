@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COURIER   "courierimapkeywords"
-#define FILE_MAX_ ((off_t)256 << 20)
+#define COURIER           "courierimapkeywords"
+#define KEYWORDS_FILE_MAX ((off_t)256 << 20)
 
 struct import_text { /* of a file that the keywords point into */
 	struct import_text *next;
@@ -120,7 +120,7 @@ static struct import_text *read_text(struct import *im, const char *path, const 
 
 	if (fd < 0 || fstat(fd, &info) != 0) {
 		import_unreadable(im, path);
-	} else if (!S_ISREG(info.st_mode) || info.st_size > FILE_MAX_) {
+	} else if (!S_ISREG(info.st_mode) || info.st_size > KEYWORDS_FILE_MAX) {
 		im->store->host->call->note(
 		    im->call, "%.300s is no file of at most 256 MiB; it is left out.", path);
 	} else {

@@ -57,7 +57,7 @@ static bool add_file(struct maildir_keywords *k, struct keyword_file f)
 
 /* ---- the files ---- */
 
-bool maildir_keywords_dovecot(struct maildir_keywords *k, char *text)
+void maildir_keywords_dovecot(struct maildir_keywords *k, char *text)
 {
 	for (char *line = next_line(&text); line; line = next_line(&text)) {
 		char *name;
@@ -66,7 +66,6 @@ bool maildir_keywords_dovecot(struct maildir_keywords *k, char *text)
 		if (name > line && *name == ' ' && name[1] && n < MAILDIR_LETTERS)
 			k->letters[n] = name + 1;
 	}
-	return true;
 }
 
 bool maildir_keywords_list(struct maildir_keywords *k, char *text)

@@ -40,7 +40,7 @@ struct maildir_keywords {
 };
 
 /* Texts of the files, terminated; they are changed, and have to outlast the rest. False: no memory. */
-bool maildir_keywords_dovecot(struct maildir_keywords *, char *text);
+void maildir_keywords_dovecot(struct maildir_keywords *, char *text);
 bool maildir_keywords_list(struct maildir_keywords *, char *text);
 /* name: of the file in courierimapkeywords, which has to stay likewise. */
 bool maildir_keywords_file(struct maildir_keywords *, const char *name, char *text);
