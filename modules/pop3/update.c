@@ -19,8 +19,9 @@ static void updated(void *arg, int status)
 		pop3_status(p, "bye; %" PRIu32 " message%s deleted", POP3_COUNTED(p->removed));
 		pop3_finish(p, "quit");
 	} else if (status == PSTN_E_DAMAGED || status == PSTN_E_INVALID) {
-		pop3_err_close(p, "[SYS/PERM] nothing was deleted; please tell the administrator",
-			       "update failed");
+		pop3_err_close(
+		    p, "[SYS/PERM] not everything was deleted; please tell the administrator",
+		    "update failed");
 	} else {
 		pop3_err_close(p, "[SYS/TEMP] nothing was deleted; try again later",
 			       "update failed");

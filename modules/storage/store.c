@@ -305,6 +305,13 @@ struct store *store_open(struct pstn_self *self, const struct pstn_host *host,
 	return st;
 }
 
+/* The last process that has the store, with nothing unsure about its index. */
+static bool closes_in_order(struct store *st)
+{
+	return st->served && !st->commit.broken && !atomic_load(&st->shared->unsynced) &&
+	       !home_shared_by_others(st);
+}
+
 void store_close(struct store *st)
 {
 	atomic_store(&st->stopping, true);
@@ -316,7 +323,7 @@ void store_close(struct store *st)
 		commit_flush(st);
 		checkpoint_work(st);
 	}
-	if (st->served)
+	if (closes_in_order(st))
 		(void)home_doubt_index(st, false);
 	files_clear(&st->files);
 	fetch_clear(st);

@@ -422,7 +422,7 @@ static void test_update_fails(void)
 	    {PSTN_E_TEMPORARY, "-ERR [SYS/TEMP] nothing was deleted; try again later\r\n"},
 	    {PSTN_E_FULL, "-ERR [SYS/TEMP] nothing was deleted; try again later\r\n"},
 	    {PSTN_E_DAMAGED,
-	     "-ERR [SYS/PERM] nothing was deleted; please tell the administrator\r\n"},
+	     "-ERR [SYS/PERM] not everything was deleted; please tell the administrator\r\n"},
 	};
 
 	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {

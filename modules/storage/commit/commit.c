@@ -349,13 +349,19 @@ static struct pending *new_flags(struct store *st, const char *origin, uint64_t 
 void commit_soon(struct store *st)
 {
 	struct commit *c = &st->commit;
-	bool call;
+	bool call, hurried;
 
 	pthread_mutex_lock(&c->mutex);
 	call = c->first && !c->leading && !c->called;
 	c->called |= call;
 	pthread_mutex_unlock(&c->mutex);
-	if (call && !lead_by_job(st))
+	if (!call || lead_by_job(st))
+		return;
+	pthread_mutex_lock(&c->mutex);
+	hurried = c->waiting > 0;
+	c->called = false;
+	pthread_mutex_unlock(&c->mutex);
+	if (hurried)
 		give_up(st);
 }
 

@@ -67,6 +67,7 @@ struct pending {
 		struct {
 			const struct uid_range *ranges;
 			uint32_t count;
+			bool sift; /* some have rows that nobody can read: the others go */
 		} expunge;
 		struct {
 			struct flag_change *changes;

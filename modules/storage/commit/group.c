@@ -182,6 +182,15 @@ static bool takes_space(const struct pending *p)
 	       (p->kind == PENDING_MOVE && !p->move.from_reserve);
 }
 
+/* A change that meets a damaged row is refused alone; of an expunge only what cannot be read. */
+static void leave_out(struct pending *p)
+{
+	if (p->kind == PENDING_EXPUNGE && !p->expunge.sift)
+		p->expunge.sift = true;
+	else
+		p->status = PSTN_E_DAMAGED;
+}
+
 /* Gives each change its numbers and its record. 0, or what makes the whole group fail. */
 static int prepare_all(struct group *g)
 {
@@ -195,7 +204,7 @@ static int prepare_all(struct group *g)
 		p->status = PSTN_OK;
 		rc = prepare(&g->apply, &g->batch, g->store->log.id, p);
 		if (rc == MDB_CORRUPTED) {
-			p->status = PSTN_E_DAMAGED;
+			leave_out(p);
 			g->left_out = true;
 		}
 		if (rc != 0)
@@ -347,7 +356,7 @@ static int run(struct group *g)
 	judge_index(st, 0);
 	for (int tries = 0; tries < GROUP_TRIES && !st->commit.broken; tries++) {
 		rc = try_group(g);
-		if (rc == MDB_MAP_FULL) {
+		if (rc == MDB_MAP_FULL && !st->commit.uncut) {
 			rc = index_grow(&st->index);
 			if (rc == 0)
 				continue;
@@ -355,6 +364,9 @@ static int run(struct group *g)
 		if (rc == 0)
 			break;
 		trouble_group_failed(st, rc);
+		/* The next group cuts it, and drops the large message's file with it. */
+		if (st->commit.uncut)
+			break;
 		if (rc == MDB_CORRUPTED && g->left_out) {
 			g->left_out = false;
 			tries--;
@@ -411,6 +423,10 @@ void group_run(struct store *st, struct pending *group)
 	for (struct pending *p = group; rc != 0 && p; p = p->next) {
 		if (p->status == PSTN_OK)
 			p->status = index_status(rc) < 0 ? index_status(rc) : PSTN_E_TEMPORARY;
+	}
+	for (struct pending *p = group; rc == 0 && p; p = p->next) {
+		if (p->kind == PENDING_EXPUNGE && p->expunge.sift)
+			p->status = PSTN_E_DAMAGED;
 	}
 	if (rc == 0 && g.deliveries)
 		trouble_space(st);

@@ -189,7 +189,10 @@ static int cut_log(struct store *st, struct apply *a, uint32_t id)
 	if (status == PSTN_E_NOT_FOUND)
 		return PSTN_OK;
 	if (status == PSTN_OK) {
-		status = segment_cut(&dead, row->end, &unsure) == 0 ? PSTN_OK : PSTN_E_TEMPORARY;
+		rc = segment_cut(&dead, row->end, &unsure);
+		if (unsure)
+			trouble_broken(st, rc, TROUBLE_NOT_TAKEN_BACK);
+		status = rc == 0 ? PSTN_OK : PSTN_E_TEMPORARY;
 		segment_close(&dead, false);
 	}
 	return status;

@@ -261,11 +261,42 @@ static int expunge_some(struct apply *a, struct batch *b, const struct pending *
 	return batch_add(b, &r, body, NULL, &offset);
 }
 
+/* Of a range the parts whose rows can be read. */
+static int sift_range(struct apply *a, const struct pending *p, struct uid_range range,
+		      struct batch *b)
+{
+	struct uid_range part = {.first = range.first};
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < range.count; i++) {
+		struct message_row row;
+		uint32_t uid = range.first + i;
+
+		if (mend_row(a, false, p->account, p->folder, uid, &row) != MDB_CORRUPTED) {
+			part.count++;
+			continue;
+		}
+		if (part.count)
+			rc = expunge_some(a, b, p, &part, 1);
+		part = (struct uid_range){.first = uid + 1};
+	}
+	return rc == 0 && part.count ? expunge_some(a, b, p, &part, 1) : rc;
+}
+
+static int sift(struct apply *a, struct batch *b, const struct pending *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < p->expunge.count; i++)
+		rc = sift_range(a, p, p->expunge.ranges[i], b);
+	return rc;
+}
+
 static int prepare_expunge(struct apply *a, struct batch *b, struct pending *p)
 {
 	const struct uid_range *ranges = p->expunge.ranges;
-	uint32_t left = p->expunge.count;
-	int rc = 0;
+	uint32_t left = p->expunge.sift ? 0 : p->expunge.count;
+	int rc = p->expunge.sift ? sift(a, b, p) : 0;
 
 	while (rc == 0 && left > 0) {
 		uint32_t n = left < RANGES_AT_ONCE ? left : RANGES_AT_ONCE;

@@ -57,6 +57,7 @@ struct compaction {
 	struct compactor *run; /* in the background, being at it */
 	_Atomic bool working;  /* a job is at a step */
 	_Atomic bool draining; /* the next generation does it */
+	bool unsynced;         /* a file that was removed may come back: its row has to stay */
 	struct compact_futile {
 		uint32_t id;
 		uint64_t reclaimable;

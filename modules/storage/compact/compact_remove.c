@@ -87,8 +87,11 @@ bool compactor_remove(struct compactor *c)
 		tell_removed(c, &c->gone[i], octets);
 	}
 	c->gone_count = 0;
-	/* A file that comes back in a power cut needs its row, which says that it is gone. */
-	if (n && fsync(st->segment_dir) != 0) {
+	/* A file that comes back in a power cut needs its row, which says that it is gone. After one
+	 * failure a sync that succeeds says nothing of what came before. */
+	if (n && !st->compaction.unsynced && fsync(st->segment_dir) != 0)
+		st->compaction.unsynced = true;
+	if (n && st->compaction.unsynced) {
 		compactor_tell_blocked(c, ids[0], "that its file was removed cannot be synced");
 		return false;
 	}

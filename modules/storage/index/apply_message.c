@@ -315,8 +315,8 @@ static int expunge_range(struct apply *a, const struct record *r, struct uid_ran
 
 		if (rc == 0)
 			rc = bury(a, r, uid, &row);
-		/* One that nobody can read stays for a repair; the others go. */
-		if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_CORRUPTED)
+		/* One that nobody can read: whoever asks for it is told, a replay leaves it to a repair. */
+		if (rc != 0 && rc != MDB_NOTFOUND && !(rc == MDB_CORRUPTED && a->replay))
 			return rc;
 	}
 	return 0;

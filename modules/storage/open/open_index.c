@@ -86,8 +86,6 @@ static int look_at_index(struct store *st, const char *path, const struct checkp
 
 	if (result == AUDIT_SKIPPED)
 		rc = home_doubt_index(st, true);
-	else if (result == AUDIT_SOUND && doubted)
-		rc = home_doubt_index(st, false);
 	if (rc != 0)
 		snprintf(why, n, "doubted: %s", strerror(rc));
 	return rc != 0 || result == AUDIT_FAILED ? -1 : result == AUDIT_DAMAGED ? 1 : 0;

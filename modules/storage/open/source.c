@@ -221,7 +221,8 @@ static bool was_committed(struct recovery *r, struct source *s)
 }
 
 /* Others of its group may be whole, and groups will come behind it: an index made anew would take it
- * for one that was safe once and has been damaged. */
+ * for one that was safe once and has been damaged, and give its uid to it and not to the message that
+ * has got the uid meanwhile. */
 static void wipe(struct source *s)
 {
 	static const unsigned char none[RECORD_HEAD];
@@ -230,11 +231,11 @@ static void wipe(struct source *s)
 }
 
 /* Whether the record may be applied. A message that was committed and is damaged is kept: it shows
- * in its folder, and reading it says so. */
+ * in its folder, and reading it says so. What cannot be read just now is not judged: the start fails. */
 static bool usable(struct recovery *r, struct source *s)
 {
 	struct scan *scan = &s->scan;
-	bool is_message = scan->record.type == RECORD_MESSAGE;
+	bool is_message = scan->record.type == RECORD_MESSAGE, committed;
 
 	if (scan->record.flags & RECORD_DAMAGED)
 		return true;
@@ -242,13 +243,15 @@ static bool usable(struct recovery *r, struct source *s)
 		return true;
 	if (scan_verify(scan))
 		return true;
-	if (is_message && !r->rebuilding && was_committed(r, s)) {
+	committed = !scan->failed && was_committed(r, s);
+	if (scan->failed)
+		return false;
+	if (committed) {
 		recovery_tell_damage(r, s);
-		return true;
+		return is_message;
 	}
 	tell(r, PSTN_WARNING, "record-incomplete", s, scan->at, scan->next);
-	if (!r->rebuilding)
-		wipe(s);
+	wipe(s);
 	return false;
 }
 
@@ -258,8 +261,11 @@ int source_advance(struct recovery *r, struct source *s)
 	for (;;) {
 		switch (scan_next(&s->scan)) {
 		case SCAN_RECORD:
-			if (!usable(r, s))
+			if (!usable(r, s)) {
+				if (s->scan.failed)
+					return recovery_fail(r, s->id, strerror(errno));
 				continue;
+			}
 			s->has_record = true;
 			s->sequence = s->scan.record.sequence;
 			return 0;
