@@ -364,15 +364,15 @@ static int run(struct group *g)
 		if (rc == 0)
 			break;
 		trouble_group_failed(st, rc);
-		/* The next group cuts it, and drops the large message's file with it. */
-		if (st->commit.uncut)
-			break;
 		if (rc == MDB_CORRUPTED && g->left_out) {
 			g->left_out = false;
 			tries--;
 			continue;
 		}
 		judge_index(st, probe_index(st));
+		/* The next group cuts it, and drops the large message's file with it. */
+		if (st->commit.uncut)
+			break;
 		if (!refuse_deliveries(g->first, rc) && !free_pages(st, rc, tries))
 			break;
 	}
