@@ -352,6 +352,67 @@ static void cuts_torn_tails(void)
 	rig_end(&r);
 }
 
+static struct pending *sealed(struct rig *r, const char *user, const char *text,
+			      struct pstn_delivery **d)
+{
+	struct pstn_account account;
+	struct pstn_delivery_request q = {
+	    .size = sizeof(q), .account = &account, .folder = "INBOX"};
+	int status;
+
+	rig_account(&account, user);
+	CU_ASSERT_EQUAL_FATAL(delivery_begin(r->store, &q, NULL, d), PSTN_OK);
+	CU_ASSERT_EQUAL(delivery_write(*d, text, strlen(text)), PSTN_OK);
+	return delivery_seal(*d, &status);
+}
+
+/* A message of which nobody was told, left out when the index was made anew while others of its
+ * group were whole, has to stay out when it is made again: its uid belongs to another by then. */
+static void leaves_no_shadow(void)
+{
+	struct rig r;
+	char segment[1024];
+	struct pstn_maildrop *d;
+	struct rig_listing l;
+	struct pstn_delivery *deliveries[2];
+	struct pending *torn;
+	size_t n;
+	char *bytes, *text;
+	int status;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	torn = sealed(&r, BOB, "it is torn\n", &deliveries[0]);
+	torn->next = sealed(&r, ANN, "it is whole\n", &deliveries[1]);
+	commit_wait(r.store, torn);
+	for (int i = 0; i < 2; i++) {
+		delivery_committed(deliveries[i]);
+		delivery_free(deliveries[i]);
+	}
+	rig_crash(&r);
+	snprintf(segment, sizeof(segment), "%s", rig_path(&r, "segments/00000001.seg"));
+	bytes = rig_read_file(segment, &n);
+	text = memmem(bytes, n, "it is torn", 10);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	memset(text, 0, 10);
+	rig_write_file(segment, bytes, n);
+	free(bytes);
+	for (unsigned round = 0; round < 2; round++) {
+		rig_remove_store(rig_path(&r, "index"));
+		CU_ASSERT_FATAL(rig_open(&r));
+		CU_ASSERT_TRUE(r.store->rebuilt);
+		d = rig_drop(&r, BOB, &status);
+		rig_list(d, &l);
+		CU_ASSERT_EQUAL(l.count, round);
+		if (round)
+			CU_ASSERT_STRING_EQUAL(rig_text(d, 1, &n, &status), "next\r\n");
+		maildrop_table.close(d);
+		CU_ASSERT_EQUAL(rig_deliver(&r, BOB, "next\n", &status), round + 1);
+		rig_crash(&r);
+	}
+	rig_end(&r);
+}
+
 /* ---- an unreadable segment ---- */
 
 /* A segment that cannot be told from noise is left to whoever can read it. */
@@ -769,6 +830,7 @@ static const struct suite_case cases[] = {
     {"an index is made anew when asked for", rebuilds_when_asked},
     {"SIGKILL loses nothing acknowledged", survives_kill},
     {"torn tails are cut", cuts_torn_tails},
+    {"what was left out stays out", leaves_no_shadow},
     {"what cannot be read is kept", keeps_what_it_cannot_read},
     {"four processes share a store", shares_between_processes},
     {"one process outlives another", outlives_the_other},
