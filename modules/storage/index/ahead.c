@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define PAGE_HEAD     16
 #define NODE_HEAD     8
@@ -223,7 +224,13 @@ void ahead_messages(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t f
 	if (mdb_env_info(ix->env, &info) != 0 || mdb_env_stat(ix->env, &stat) != 0)
 		return;
 	a.page_size = stat.ms_psize;
-	a.pages = a.left = info.me_last_pgno + 1;
+	/* The kernel counts in pages of its own; an index from another kind of machine may differ. */
+	if (sysconf(_SC_PAGESIZE) != (long)a.page_size)
+		return;
+	a.pages = info.me_last_pgno + 1;
+	if (a.pages > info.me_mapsize / a.page_size)
+		a.pages = info.me_mapsize / a.page_size;
+	a.left = a.pages;
 	if (!find_root(&a, ix, txn, &root))
 		return;
 	key_message(a.first, account, folder, first);

@@ -215,9 +215,9 @@ static void bring_near(struct pstn_maildrop *d, uint32_t first, uint32_t count)
 {
 	if (near_rows(d, first))
 		return;
-	view_bring(&d->view, first, count, first == d->near.end);
-	d->near =
-	    (struct near){first, (uint64_t)first + count, d->view.store->host->now() + NEAR_TIME};
+	if (view_bring(&d->view, first, count, first == d->near.end))
+		d->near = (struct near){first, (uint64_t)first + count,
+					d->view.store->host->now() + NEAR_TIME};
 }
 
 /* ---- list ---- */

@@ -143,17 +143,18 @@ static void bring(struct view *v, MDB_txn *txn, uint64_t first, uint32_t count, 
 			       view_uid(v, (uint32_t)first), view_uid(v, (uint32_t)last), what);
 }
 
-void view_bring(struct view *v, uint32_t first, uint32_t count, bool asked)
+bool view_bring(struct view *v, uint32_t first, uint32_t count, bool asked)
 {
 	MDB_txn *txn;
 
 	if (index_read(&v->store->index, &txn) != 0)
-		return;
+		return false;
 	if (!asked)
 		bring(v, txn, first, count, AHEAD_ASK);
 	bring(v, txn, (uint64_t)first + count, count, AHEAD_ASK);
 	bring(v, txn, first, count, AHEAD_MAP);
 	index_read_end(&v->store->index, txn);
+	return true;
 }
 
 int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
