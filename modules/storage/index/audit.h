@@ -15,7 +15,7 @@
 struct store;
 struct checkpoint_state;
 
-#define AUDIT_OCTETS_MAX ((uint64_t)1 << 30) /* a larger index is walked only when asked for */
+#define AUDIT_OCTETS_MAX ((uint64_t)256 << 20) /* a larger index is walked only when asked for */
 
 enum audit_result {
 	AUDIT_SOUND,
