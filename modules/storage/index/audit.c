@@ -248,6 +248,19 @@ static bool check_state(const unsigned char *k, size_t nk, const unsigned char *
 	return nk == 5 && memcmp(k, "state", 5) == 0 && state_row_get(&row, v, nv);
 }
 
+static bool check_domain(const unsigned char *k, size_t nk, const unsigned char *v, size_t nv,
+			 uint32_t tag)
+{
+	char domain[DOMAIN_MAX + 1] = "";
+	struct domain_row row;
+
+	(void)tag;
+	if (nk == 0 || nk > DOMAIN_MAX)
+		return false;
+	memcpy(domain, k, nk);
+	return domain_row_get(&row, domain, v, nv);
+}
+
 static row_check *check_of(const unsigned char *table, size_t n)
 {
 	static const struct {
@@ -256,7 +269,7 @@ static row_check *check_of(const unsigned char *table, size_t n)
 	} checks[] = {
 	    {"folders", check_folder},     {"accounts", check_account}, {"messages", check_message},
 	    {"tombstones", check_message}, {"changes", check_change},   {"segments", check_segment},
-	    {"meta", check_state},
+	    {"meta", check_state},         {"domains", check_domain},
 	};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
