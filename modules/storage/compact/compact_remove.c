@@ -96,7 +96,11 @@ bool compactor_remove(struct compactor *c)
 		return false;
 	}
 	files_forget_removed(&st->files);
+	if (!forget_rows(c, ids, n)) {
+		compactor_tell_blocked(c, ids[0], "the index cannot be changed; the log has more");
+		return false;
+	}
 	/* Copies of messages in a file that stays would be believed by an index made anew, once what is
 	 * told of them elsewhere was gone too. */
-	return forget_rows(c, ids, n) && n == all;
+	return n == all;
 }
