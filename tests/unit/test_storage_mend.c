@@ -378,6 +378,52 @@ static void groups_go_without_the_damaged(void)
 	rig_end(&r);
 }
 
+/* ---- names ---- */
+
+static void put_name(struct rig *r, const char *name, const char *value)
+{
+	unsigned char key[KEY_NAME_MAX];
+	MDB_val k = {.mv_data = key};
+	MDB_val v = {.mv_size = 4, .mv_data = (void *)(uintptr_t)value};
+	MDB_txn *txn;
+
+	k.mv_size = key_name(key, ann.id, name);
+	CU_ASSERT_EQUAL_FATAL(index_write(&r->store->index, &txn), 0);
+	CU_ASSERT_EQUAL(value ? mdb_put(txn, r->store->index.names, &k, &v, 0)
+			      : mdb_del(txn, r->store->index.names, &k, NULL),
+			0);
+	CU_ASSERT_EQUAL(index_commit(&r->store->index, txn), 0);
+}
+
+/* A name that is lost, or leads to another folder, hides no mail and makes no second folder. */
+static void finds_folders_without_names(void)
+{
+	static const char *const values[] = {NULL, "\1\0\0\0", "\3\0\0\0", "\2\1\0\0"};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		struct rig r;
+		struct pstn_maildrop *d;
+		struct rig_listing l;
+		int status;
+
+		begin(&r);
+		rig_deliver_bytes(&r, ANN, "Sent", "one\n", 4, NULL, &status);
+		rig_deliver_bytes(&r, ANN, "Other", "other\n", 6, NULL, &status);
+		put_name(&r, "Sent", values[i]);
+		CU_ASSERT_EQUAL(rig_deliver_bytes(&r, ANN, "Sent", "two\n", 4, NULL, &status), 2);
+		d = rig_folder(&r, ANN, "Sent", &status);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+		rig_list(d, &l);
+		CU_ASSERT_EQUAL(l.count, 2);
+		maildrop_table.close(d);
+		CU_ASSERT_PTR_NULL(rig_folder(&r, ANN, "Nowhere", &status));
+		CU_ASSERT_EQUAL(status, PSTN_E_NOT_FOUND);
+		run(&r, "storage repair", NULL);
+		CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+		rig_end(&r);
+	}
+}
+
 /* ---- a damaged message of a group ---- */
 
 static struct pending *wait_with(struct rig *r, struct pstn_delivery **d, const char *text)
@@ -707,6 +753,7 @@ static const struct suite_case cases[] = {
     {"a repair finds the records of damaged rows", repairs_from_the_segments},
     {"a row without a record is given up when asked for", gives_up_what_is_lost},
     {"a group goes without who meets damage", groups_go_without_the_damaged},
+    {"a folder whose name is wrong in the index", finds_folders_without_names},
     {"a damaged message that was safe is shown", knows_what_was_safe},
     {"a torn message that was not safe is left out", leaves_out_what_was_not},
     {"an index that cannot be had now is left alone", tells_lack_from_damage},

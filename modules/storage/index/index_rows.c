@@ -163,21 +163,76 @@ int index_change(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t fold
 	return change_row_get(row, key, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
 }
 
+static bool row_is_called(const MDB_val *k, const MDB_val *v, const char *name)
+{
+	struct folder_row row;
+
+	return folder_row_get(&row, k->mv_data, v->mv_data, v->mv_size) &&
+	       !(row.flags & FOLDER_DELETED) && strcmp(row.name, name) == 0;
+}
+
+/* Rows of names have no check of their own: those of the folders decide. */
+static int search_folders(struct index *ix, MDB_txn *txn, uint64_t account, const char *name,
+			  uint32_t *id)
+{
+	unsigned char prefix[KEY_FOLDER];
+	MDB_val k = {.mv_size = sizeof(prefix), .mv_data = prefix}, v;
+	MDB_cursor *c;
+	int rc = mdb_cursor_open(txn, ix->folders, &c);
+
+	if (rc != 0)
+		return rc;
+	key_folder(prefix, account, 0);
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	while (rc == 0) {
+		if (k.mv_size != KEY_FOLDER || memcmp(k.mv_data, prefix, KEY_ACCOUNT) != 0) {
+			rc = MDB_NOTFOUND;
+			break;
+		}
+		if (row_is_called(&k, &v, name)) {
+			*id = get32be((unsigned char *)k.mv_data + KEY_ACCOUNT);
+			break;
+		}
+		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	return rc;
+}
+
+/* 0: the folder has that name, or nobody can tell: whoever wants it meets its row. MDB_NOTFOUND: it
+ * has no row; one that was made in this transaction may have none yet. MDB_KEYEXIST: another name. */
+static int judge_name(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t id,
+		      const char *name)
+{
+	struct folder_row row;
+	int rc = index_folder(ix, txn, account, id, &row);
+
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? rc : 0;
+	return !(row.flags & FOLDER_DELETED) && strcmp(row.name, name) == 0 ? 0 : MDB_KEYEXIST;
+}
+
 int index_folder_id(struct index *ix, MDB_txn *txn, uint64_t account, const char *name,
 		    uint32_t *id)
 {
 	unsigned char key[KEY_NAME_MAX];
+	int rc, judged = MDB_KEYEXIST;
+	uint32_t named = 0;
 	MDB_val v;
-	int rc;
 
 	*id = strcasecmp(name, "INBOX") == 0 ? FOLDER_INBOX : 0;
 	if (*id)
 		return 0;
 	rc = get(txn, ix->names, key, key_name(key, account, name), &v);
-	if (rc != 0)
+	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
-	if (v.mv_size != 4)
-		return MDB_CORRUPTED;
-	*id = get32(v.mv_data);
+	if (rc == 0 && v.mv_size == 4) {
+		named = get32(v.mv_data);
+		judged = judge_name(ix, txn, account, named, name);
+	}
+	rc = judged == 0 ? MDB_NOTFOUND : search_folders(ix, txn, account, name, id);
+	if (rc != MDB_NOTFOUND || judged == MDB_KEYEXIST)
+		return rc;
+	*id = named;
 	return 0;
 }
