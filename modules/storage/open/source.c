@@ -197,13 +197,16 @@ static bool goes_on_elsewhere(const struct recovery *r, const struct source *s, 
 }
 
 /* A record of a later group follows: this one was synced before, and somebody was told that it is
- * safe. A large message's head is written last. */
+ * safe. A large message's head is written last. Of a lowered durability that holds up to the
+ * checkpoint alone, from which recovery starts. */
 static bool was_committed(struct recovery *r, struct source *s)
 {
 	uint64_t sequence = s->scan.record.sequence;
 	struct scan ahead = s->scan;
 	enum scan_result result;
 
+	if (!r->rebuilding && r->store->options.durability != DURABILITY_FULL)
+		return false;
 	if (s->kind == SEGMENT_LARGE || sequence <= s->committed)
 		return true;
 	do {
