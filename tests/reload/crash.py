@@ -1,5 +1,7 @@
 """Workers and supervisors that die or hang."""
 import os
+import pathlib
+import re
 import signal
 import socket
 import threading
@@ -187,12 +189,19 @@ def test_start_while_an_orphan_holds_the_port():
         eq(postern.who(), "one", "greeting of the new server")
 
 
+def is_pending(pid, number):
+    """Whether the process has been sent a signal that it has not taken yet."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^ShdPnd:\s*(\w+)", status, re.M)[1], 16) >> (number - 1) & 1
+
+
 def test_orphan_obeys_sigterm():
     with PhaseServer() as postern:
         postern.start()
         keep = postern.talk()
         orphan = postern.current()["pid"]
         os.kill(orphan, signal.SIGTERM)  # ignored: there is a supervisor
+        wait_until(lambda: not is_pending(orphan, signal.SIGTERM), what="the signal to be taken")
         eq(keep.ask("WHO"), "one whole 16", "answer after SIGTERM to a supervised worker")
         postern.kill()
         postern.wait_log("supervisor-gone")
