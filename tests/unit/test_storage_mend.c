@@ -618,10 +618,11 @@ static void flip_in_index(struct rig *r)
 	size_t n;
 	char *bytes = rig_read_file(rig_path(r, "index/data.mdb"), &n), *p = bytes;
 	int fd = open(rig_path(r, "index/data.mdb"), O_RDWR);
+	unsigned flipped = 0;
 
-	for (unsigned flipped = 0;
-	     (p = memmem(p, n - (size_t)(p - bytes), "brought-along", 13)) != NULL; p++)
+	for (; (p = memmem(p, n - (size_t)(p - bytes), "brought-along", 13)) != NULL; p++)
 		flipped += pwrite(fd, "B", 1, p - bytes) == 1;
+	CU_ASSERT(flipped > 0);
 	close(fd);
 	free(bytes);
 }
