@@ -4,6 +4,8 @@
  */
 #include "mutf7.h"
 
+#include "format/utf8.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -119,22 +121,6 @@ bool mutf7_decode(const char *in, char *out, size_t room)
 
 /* ---- from UTF-8 ---- */
 
-/* The code point at *at, which is valid UTF-8; 0: it is not. */
-static uint32_t take_utf8(const char **at)
-{
-	const unsigned char *p = (const unsigned char *)*at;
-	size_t n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
-	uint32_t c = n == 1 ? *p : n == 0 ? 0 : *p & (0x7fU >> n);
-
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fU);
-	}
-	*at += n;
-	return c;
-}
-
 static void encode_unit(struct units *u, struct out *o, uint32_t unit)
 {
 	u->bits = u->bits << 16 | unit;
@@ -151,10 +137,12 @@ static bool encode_shifted(const char **at, struct out *o)
 
 	put(o, '&');
 	while (**at && ((unsigned char)**at < 0x20 || (unsigned char)**at >= 0x7f)) {
-		uint32_t c = take_utf8(at);
+		uint32_t c;
+		size_t n = utf8_take((const unsigned char *)*at, &c);
 
-		if (c == 0)
+		if (n == 0)
 			return false;
+		*at += n;
 		if (c >= 0x10000) {
 			encode_unit(&u, o, 0xd800 + ((c - 0x10000) >> 10));
 			c = 0xdc00 + ((c - 0x10000) & 0x3ff);
