@@ -69,14 +69,6 @@ const char *inout_export(struct rig *r, const char *user, const char *directory,
 	return rig_call(r, "mailbox export", args, 3);
 }
 
-bool inout_says(const char *answer, const char *text)
-{
-	if (strstr(answer, text))
-		return true;
-	fprintf(stderr, "  no %s in %s\n", text, answer);
-	return false;
-}
-
 uint32_t inout_deliver(struct rig *r, const char *user, const char *folder, const char *text,
 		       size_t n, const char *uidl, uint32_t flags, uint64_t received)
 {

@@ -17,8 +17,6 @@ void inout_maildir(const char *name);
 const char *inout_import(struct rig *, const char *user, const char *source, const char *folder,
 			 const char *uidls);
 const char *inout_export(struct rig *, const char *user, const char *directory, const char *format);
-/* Whether the answer has the text; if not, both are shown. */
-bool inout_says(const char *answer, const char *text);
 uint32_t inout_deliver(struct rig *, const char *user, const char *folder, const char *text,
 		       size_t n, const char *uidl, uint32_t flags, uint64_t received);
 

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,26 @@ const char *rig_command(struct rig *r, const char *name, const char *user, const
 const char *rig_notes(void)
 {
 	return notes;
+}
+
+bool rig_says(const char *said, const char *text)
+{
+	if (strstr(said, text))
+		return true;
+	fprintf(stderr, "  %s is not in %s\n", text, said);
+	return false;
+}
+
+uint64_t rig_moment(void)
+{
+	uint64_t begun = store_time();
+
+	while (store_time() == begun)
+		poll(NULL, 0, 1);
+	begun = store_time();
+	while (store_time() == begun)
+		poll(NULL, 0, 1);
+	return begun;
 }
 
 bool rig_command_failed(void)

@@ -63,6 +63,10 @@ const char *rig_call(struct rig *, const char *name, const struct rig_argument *
 bool rig_command_failed(void);
 /* What the last command noted, a line each. */
 const char *rig_notes(void);
+/* Whether what was said holds the text; shows both if not. */
+bool rig_says(const char *said, const char *text);
+/* Now, by the store's clock, which has moved on when it returns: what was before is before it. */
+uint64_t rig_moment(void);
 /* A file of the store: its whole path; whole contents (free); replaced. */
 const char *rig_path(struct rig *, const char *name);
 char *rig_read_file(const char *path, size_t *n);

@@ -325,7 +325,5 @@ int main(int argc, char **argv)
 	    {NULL, NULL},
 	};
 
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	return suite_run("accounts copy", cases, argc > 1 ? argv[1] : NULL);
+	return suite_run_in_memory("accounts copy", cases, argc > 1 ? argv[1] : NULL);
 }

@@ -90,14 +90,6 @@ static const char *run(struct rig *r, const char *command, const char *option)
 	return rig_command(r, command, NULL, option, "", NULL, -1);
 }
 
-static bool says(const char *answer, const char *text)
-{
-	if (strstr(answer, text))
-		return true;
-	fprintf(stderr, "%s is not in %s\n", text, answer);
-	return false;
-}
-
 /* ---- planting ---- */
 
 static void put(struct apply *a, MDB_dbi dbi, const void *key, size_t nk, const void *v, size_t nv)
@@ -287,12 +279,12 @@ static void is_sound(void)
 
 	begin(&r);
 	uint64_t before = dump(&r);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"damage\":[]"));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"complete\":true"));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", "quick"), "\"faults\":0"));
-	CU_ASSERT_TRUE(says(rig_command(&r, "storage check", ANN, NULL, NULL, NULL, -1),
-			    "\"accounts\":1,\"folders\":2,\"messages\":8"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "\"mended\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"damage\":[]"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"complete\":true"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", "quick"), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(rig_command(&r, "storage check", ANN, NULL, NULL, NULL, -1),
+				"\"accounts\":1,\"folders\":2,\"messages\":8"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", NULL), "\"mended\":0"));
 	CU_ASSERT_EQUAL(dump(&r), before);
 	rig_end(&r);
 }
@@ -310,18 +302,18 @@ static void names_and_mends(const struct plant *p)
 	CU_ASSERT_NOT_EQUAL(planted, before);
 	answer = run(&r, "storage check", NULL);
 	for (int i = 0; i < 3; i++)
-		CU_ASSERT_TRUE(says(answer, p->what[i]));
+		CU_ASSERT_TRUE(rig_says(answer, p->what[i]));
 	CU_ASSERT_PTR_NOT_NULL(fake_log_find("storage-fault"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", "dry-run"), "\"mended\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", "dry-run"), "\"mended\":0"));
 	CU_ASSERT_EQUAL(dump(&r), planted);
 	run(&r, "storage repair", p->with);
 	CU_ASSERT_FALSE(rig_command_failed());
 	CU_ASSERT_PTR_NOT_NULL(fake_log_find("storage-repaired"));
 	CU_ASSERT_EQUAL(dump(&r), before);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_crash(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -346,9 +338,10 @@ static void unreadable_history_is_left_out(void)
 
 	begin(&r);
 	plant(&r, change_flipped);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "history of changes is unreadable"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "\"mended\":1"));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(
+	    rig_says(run(&r, "storage check", NULL), "history of changes is unreadable"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", NULL), "\"mended\":1"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -381,21 +374,21 @@ static void names_damaged_texts(void)
 
 	begin(&r);
 	flip_text(&r, 2);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", "quick"), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", "quick"), "\"faults\":0"));
 	answer = run(&r, "storage check", NULL);
-	CU_ASSERT_TRUE(says(answer, "text fails its checksum"));
-	CU_ASSERT_TRUE(says(answer, "\"account\":\"" ANN "\",\"folder\":\"INBOX\",\"uid\":2"));
-	CU_ASSERT_TRUE(says(answer, "\"faults\":1"));
+	CU_ASSERT_TRUE(rig_says(answer, "text fails its checksum"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"account\":\"" ANN "\",\"folder\":\"INBOX\",\"uid\":2"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"faults\":1"));
 	answer = rig_command(&r, "storage check", ANN, NULL, NULL, NULL, -1);
-	CU_ASSERT_TRUE(says(answer, "\"uid\":2"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"uid\":2"));
 	CU_ASSERT_TRUE(
-	    says(rig_command(&r, "storage check", BOB, NULL, NULL, NULL, -1), "\"faults\":0"));
+	    rig_says(rig_command(&r, "storage check", BOB, NULL, NULL, NULL, -1), "\"faults\":0"));
 	answer = run(&r, "storage repair", NULL);
-	CU_ASSERT_TRUE(says(answer, "--drop-damaged removes it"));
-	CU_ASSERT_TRUE(says(answer, "\"mended\":0"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", "drop-damaged"), "expunged"));
+	CU_ASSERT_TRUE(rig_says(answer, "--drop-damaged removes it"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"mended\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", "drop-damaged"), "expunged"));
 	answer = rig_command(&r, "mailbox show", ANN, NULL, NULL, NULL, -1);
-	CU_ASSERT_TRUE(says(answer, "\"uid\":1"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"uid\":1"));
 	CU_ASSERT_PTR_NULL(strstr(answer, "\"uid\":2,"));
 	rig_end(&r);
 }
@@ -409,20 +402,20 @@ static void names_missing_segments(void)
 	snprintf(elsewhere, sizeof(elsewhere), "%s", rig_path(&r, "elsewhere"));
 	snprintf(name, sizeof(name), "%s/segments/%08u.seg", r.path, r.store->log.id);
 	CU_ASSERT_EQUAL(rename(name, elsewhere), 0);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "missing, unreadable or shorter"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "missing, unreadable or shorter"));
 	CU_ASSERT_FATAL(rig_reopen(&r));
 	CU_ASSERT_TRUE(
-	    says(run(&r, "storage check", NULL), "message's segment is missing or unreadable"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "\"mended\":0"));
+	    rig_says(run(&r, "storage check", NULL), "message's segment is missing or unreadable"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", NULL), "\"mended\":0"));
 	rig_close(&r);
 	CU_ASSERT_EQUAL(rename(elsewhere, name), 0);
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	/* What is lost for good is given up when that is asked for. */
 	rig_close(&r);
 	CU_ASSERT_EQUAL(unlink(name), 0);
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", "drop-damaged"), "it is lost"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", "drop-damaged"), "it is lost"));
 	CU_ASSERT_PTR_NULL(strstr(run(&r, "storage check", NULL), "\"uid\":1"));
 	rig_end(&r);
 }
@@ -435,7 +428,7 @@ static void interrupted(struct rig *r, const char *command)
 
 	fake_call_cancel(c);
 	fake_call_run(c, &commands_table, command, r->store);
-	CU_ASSERT_TRUE(says(fake_call_answer(c), "\"complete\":false"));
+	CU_ASSERT_TRUE(rig_says(fake_call_answer(c), "\"complete\":false"));
 	fake_call_free(c);
 }
 
@@ -459,13 +452,13 @@ static void goes_on_where_it_was(void)
 	}
 	CU_ASSERT_TRUE(steps > 5 && steps < 100);
 	answer = run(&r, "storage check", NULL);
-	CU_ASSERT_TRUE(says(answer, "an interrupted run went on"));
-	CU_ASSERT_TRUE(says(answer, "\"faults\":3"));
-	CU_ASSERT_TRUE(says(answer, "\"complete\":true"));
+	CU_ASSERT_TRUE(rig_says(answer, "an interrupted run went on"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"faults\":3"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"complete\":true"));
 	interrupted(&r, "storage check");
 	answer = run(&r, "storage check", "restart");
 	CU_ASSERT_PTR_NULL(strstr(answer, "went on"));
-	CU_ASSERT_TRUE(says(answer, "\"faults\":3"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"faults\":3"));
 	rig_end(&r);
 }
 
@@ -484,7 +477,7 @@ static void needs_no_file(void)
 	memset(whole, 0xff, sizeof(whole));
 	memcpy(whole, "PSTNPAS1", 8);
 	rig_write_file(rig_path(&r, PASS_CHECK), whole, sizeof(whole));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -522,12 +515,12 @@ static void finds_nothing_where_nothing_is(void)
 	fake_use_threads(2);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, use_it, &r), 0);
 	for (int i = 0; i < 20; i++) {
-		CU_ASSERT_TRUE(says(run(&r, i % 4 ? "storage check" : "storage repair", NULL),
-				    "\"faults\":0"));
+		CU_ASSERT_TRUE(rig_says(run(&r, i % 4 ? "storage check" : "storage repair", NULL),
+					"\"faults\":0"));
 	}
 	pthread_join(thread, NULL);
 	fake_settle();
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -552,24 +545,24 @@ static void scrubs(void)
 	CU_ASSERT_FATAL(rig_open(&r));
 	fill(&r);
 	pass_time();
-	CU_ASSERT_TRUE(says(fake_log_find("scrub-done")->fields, "faults=0"));
-	CU_ASSERT_TRUE(says(fake_fact(r.self, "scrub", value), "no faults in"));
-	CU_ASSERT_TRUE(says(run(&r, "storage status", NULL), "no faults in"));
+	CU_ASSERT_TRUE(rig_says(fake_log_find("scrub-done")->fields, "faults=0"));
+	CU_ASSERT_TRUE(rig_says(fake_fact(r.self, "scrub", value), "no faults in"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage status", NULL), "no faults in"));
 	fake_log_clear();
 	fake_advance(61000); /* the next one is not due */
 	fake_settle();
 	CU_ASSERT_PTR_NULL(fake_log_find("scrub-done"));
 	flip_text(&r, 2);
-	CU_ASSERT_TRUE(says(run(&r, "storage scrub", NULL), "\"scrub\":\"begins\""));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage scrub", NULL), "\"scrub\":\"begins\""));
 	pass_time();
-	CU_ASSERT_TRUE(says(fake_log_find("scrub-done")->fields, "faults=1"));
-	CU_ASSERT_TRUE(says(fake_log_find("scrub-done")->fields, ANN));
-	CU_ASSERT_TRUE(says(fake_log_find("storage-fault")->fields, "account=" ANN));
+	CU_ASSERT_TRUE(rig_says(fake_log_find("scrub-done")->fields, "faults=1"));
+	CU_ASSERT_TRUE(rig_says(fake_log_find("scrub-done")->fields, ANN));
+	CU_ASSERT_TRUE(rig_says(fake_log_find("storage-fault")->fields, "account=" ANN));
 	CU_ASSERT_EQUAL(fake_metric(r.self, METRIC_SCRUB_FAULTS), 1);
 	CU_ASSERT_EQUAL(fake_metric(r.self, METRIC_SCRUB_BAD), 1);
 	CU_ASSERT_TRUE(fake_metric(r.self, METRIC_SCRUB_OCTETS) > 0);
-	CU_ASSERT_TRUE(says(fake_fact(r.self, "scrub", value), "1 faults"));
-	CU_ASSERT_TRUE(says(run(&r, "storage scrub", "status"), "\"faults\":1"));
+	CU_ASSERT_TRUE(rig_says(fake_fact(r.self, "scrub", value), "1 faults"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage scrub", "status"), "\"faults\":1"));
 	rig_end(&r);
 }
 
@@ -652,14 +645,14 @@ static void stops_for_the_next_generation(void)
 	r.store->options.scrub_rate = 4096;
 	run(&r, "storage scrub", NULL);
 	fake_settle();
-	CU_ASSERT_TRUE(says(run(&r, "storage scrub", NULL), "is running"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage scrub", NULL), "is running"));
 	pstn_module.drain(r.store);
 	fake_advance(61000);
 	fake_settle();
 	CU_ASSERT_PTR_NULL(r.store->scrub.checker);
 	CU_ASSERT_TRUE(pass_load(r.store, PASS_SCRUB, &p));
 	CU_ASSERT_NOT_EQUAL(p.phase, PASS_DONE);
-	CU_ASSERT_TRUE(says(run(&r, "storage scrub", NULL), "cannot begin now"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage scrub", NULL), "cannot begin now"));
 	rig_end(&r);
 }
 
@@ -718,7 +711,7 @@ static void rebuild_goes_on(void)
 	CU_ASSERT_TRUE(r.store->rebuilt);
 	CU_ASSERT_TRUE(r.store->recovered_records > 0 && r.store->recovered_records < MESSAGES / 2);
 	CU_ASSERT_TRUE(fake_progressed(r.self) > 0);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	CU_ASSERT_EQUAL(dump(&r), before);
 	rig_end(&r);
 }
@@ -734,9 +727,9 @@ static void tells_durability(void)
 	r.options.durability = DURABILITY_RELAXED;
 	CU_ASSERT_FATAL(rig_open(&r));
 	CU_ASSERT_STRING_EQUAL(fake_fact(r.self, "durability", value), "relaxed");
-	CU_ASSERT_TRUE(says(run(&r, "storage status", NULL), "since the last checkpoint"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage status", NULL), "since the last checkpoint"));
 	run(&r, "storage rebuild-index", NULL);
-	CU_ASSERT_TRUE(says(fake_fact(r.self, "index", value), "will be made anew"));
+	CU_ASSERT_TRUE(rig_says(fake_fact(r.self, "index", value), "will be made anew"));
 	rig_end(&r);
 }
 
@@ -761,7 +754,7 @@ static void bears_lack_of_memory(void)
 		}
 		CU_ASSERT_FALSE(failed);
 	}
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -786,7 +779,5 @@ static const struct suite_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	return suite_run("storage_check", cases, argc > 1 ? argv[1] : NULL);
+	return suite_run_in_memory("storage_check", cases, argc > 1 ? argv[1] : NULL);
 }

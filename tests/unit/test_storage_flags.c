@@ -7,7 +7,6 @@
 
 #include "modules/storage/recall/when.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,18 +216,6 @@ static void go_when_the_server_stops(void)
 
 /* ---- what the history tells ---- */
 
-static uint64_t moment(void)
-{
-	uint64_t begun = store_time();
-
-	while (store_time() == begun)
-		poll(NULL, 0, 1);
-	begun = store_time();
-	while (store_time() == begun)
-		poll(NULL, 0, 1);
-	return begun;
-}
-
 static const char *history(struct rig *r, uint64_t since)
 {
 	char text[WHEN_TEXT];
@@ -249,11 +236,11 @@ static void are_told_with_their_time(void)
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	begin(&r, ANN, 2);
-	begun = moment();
+	begun = rig_moment();
 	enter(&first, &r, ANN);
 	enter(&second, &r, ANN);
 	see(&first, 1, 1);
-	after = moment();
+	after = rig_moment();
 	expunge(&second, (uint32_t[]){1}, 1);
 	answer = history(&r, begun);
 	read = strstr(answer, "\"event\":\"flags\",\"flags\":\"seen\",\"uid\":1,");

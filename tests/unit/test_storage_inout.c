@@ -81,9 +81,9 @@ static void from_dovecot(void)
 	CU_ASSERT_FATAL(rig_open(&r));
 	make_dovecot("md");
 	answer = inout_import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":2,\"imported\":5"));
-	CU_ASSERT_TRUE(inout_says(answer, "\"with_uidl\":4"));
-	CU_ASSERT_TRUE(inout_says(rig_notes(), "1 keywords of messages are left out"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"folders\":2,\"imported\":5"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"with_uidl\":4"));
+	CU_ASSERT_TRUE(rig_says(rig_notes(), "1 keywords of messages are left out"));
 	d = rig_drop(&r, ANN, &status);
 	rig_list(d, &l);
 	maildrop_table.close(d);
@@ -100,9 +100,9 @@ static void from_dovecot(void)
 	CU_ASSERT_STRING_EQUAL(uidls(&r, ANN, "\xc3\x84rchiv.2024"), "0000000100000007");
 	/* Once more, and to another folder without ids. */
 	answer = inout_import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(inout_says(answer, "\"imported\":0") && inout_says(answer, "\"skipped\":5"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"imported\":0") && rig_says(answer, "\"skipped\":5"));
 	answer = inout_import(&r, ANN, "md", "Copy", NULL);
-	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":1,\"imported\":4"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"folders\":1,\"imported\":4"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(uidls(&r, ANN, "Copy"), "000000016b05da2c kept-id"));
 	rig_end(&r);
 }
@@ -130,7 +130,7 @@ static void from_listings(void)
 		make_dovecot("md");
 		inout_put("list", dovecot_listings[i].listing, 5);
 		CU_ASSERT_TRUE(
-		    inout_says(inout_import(&r, ANN, "md", NULL, "list"), "\"imported\":5"));
+		    rig_says(inout_import(&r, ANN, "md", NULL, "list"), "\"imported\":5"));
 		if (strncmp(uidls(&r, ANN, "INBOX"), expected, strlen(expected)) != 0) {
 			fprintf(stderr, "  %s: %s\n", dovecot_listings[i].what,
 				uidls(&r, ANN, "INBOX"));
@@ -152,7 +152,7 @@ static void from_courier_and_cyrus(void)
 	inout_put("courier/courierpop3dsizelist",
 		  "/3 9 1116958398\n1000000001.a 16 7:1116958398:0\n1000000002.b:2,S 16 3:0:0\n",
 		  5);
-	CU_ASSERT_TRUE(inout_says(inout_import(&r, ANN, "courier", NULL, NULL), "\"with_uidl\":2"));
+	CU_ASSERT_TRUE(rig_says(inout_import(&r, ANN, "courier", NULL, NULL), "\"with_uidl\":2"));
 	CU_ASSERT_STRING_EQUAL(uidls(&r, ANN, "INBOX"), "UID7-1116958398 UID3");
 	mkdir(inout_path("cyrus"), 0700);
 	inout_put("cyrus/cyrus.header", "x", 5);
@@ -164,11 +164,11 @@ static void from_courier_and_cyrus(void)
 		  " Mailbox Header Info:\n  UIDValidity: 77  Last UID: 10\n"
 		  "000001> UID:00000002   SIZE:19\n000002> UID:00000010   SIZE:19\n",
 		  5);
-	CU_ASSERT_TRUE(inout_says(inout_import(&r, BOB, "cyrus", NULL, "list"), "\"with_uidl\":2"));
+	CU_ASSERT_TRUE(rig_says(inout_import(&r, BOB, "cyrus", NULL, "list"), "\"with_uidl\":2"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(uidls(&r, BOB, "INBOX"), "77.2 77.10 "));
 	inout_put("list", "1 77.2\n2 77.10\n", 5);
-	CU_ASSERT_TRUE(inout_says(inout_import(&r, "eve@example.org", "cyrus", NULL, "list"),
-				  "\"with_uidl\":2"));
+	CU_ASSERT_TRUE(rig_says(inout_import(&r, "eve@example.org", "cyrus", NULL, "list"),
+				"\"with_uidl\":2"));
 	rig_end(&r);
 }
 
@@ -186,19 +186,18 @@ static void ids_that_cannot_be_had(void)
 	inout_put("list", "1 a\n2 b\n", 5);
 	answer = inout_import(&r, ANN, "mbox", NULL, "list");
 	CU_ASSERT_TRUE(rig_command_failed());
-	CU_ASSERT_TRUE(inout_says(answer, "2 messages and the mbox 3"));
+	CU_ASSERT_TRUE(rig_says(answer, "2 messages and the mbox 3"));
 	/* Taken, twice, and one that is free. */
 	CU_ASSERT_EQUAL(rig_deliver_bytes(&r, ANN, "INBOX", "x", 1, "a", &status), 1);
 	inout_put("list", "1 a\n2 b\n3 b\n", 5);
 	answer = inout_import(&r, ANN, "mbox", NULL, "list");
-	CU_ASSERT_TRUE(inout_says(answer, "\"imported\":3"));
-	CU_ASSERT_TRUE(inout_says(answer, "\"with_uidl\":1,\"new_uidl\":1"));
-	CU_ASSERT_TRUE(inout_says(rig_notes(), "the unique id \"a\""));
-	CU_ASSERT_TRUE(
-	    inout_says(rig_notes(), "1 messages have an id that another has before them"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"imported\":3"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"with_uidl\":1,\"new_uidl\":1"));
+	CU_ASSERT_TRUE(rig_says(rig_notes(), "the unique id \"a\""));
+	CU_ASSERT_TRUE(rig_says(rig_notes(), "1 messages have an id that another has before them"));
 	inout_put("list", "Dear Ann\n", 5);
 	CU_ASSERT_TRUE(
-	    inout_says(inout_import(&r, ANN, "mbox", NULL, "list"), "is no listing that is known"));
+	    rig_says(inout_import(&r, ANN, "mbox", NULL, "list"), "is no listing that is known"));
 	rig_end(&r);
 }
 
@@ -219,10 +218,10 @@ static void names_are_judged(void)
 		inout_maildir(path);
 	}
 	answer = inout_import(&r, ANN, "md", NULL, NULL);
-	CU_ASSERT_TRUE(inout_says(answer, "\"folders\":2,\"imported\":1"));
-	CU_ASSERT_TRUE(inout_says(answer, "\"refused\":5"));
-	CU_ASSERT_TRUE(inout_says(rig_notes(), ".a..b is left out: its name must not contain"));
-	CU_ASSERT_TRUE(inout_says(rig_notes(), "not valid modified UTF-7"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"folders\":2,\"imported\":1"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"refused\":5"));
+	CU_ASSERT_TRUE(rig_says(rig_notes(), ".a..b is left out: its name must not contain"));
+	CU_ASSERT_TRUE(rig_says(rig_notes(), "not valid modified UTF-7"));
 	rig_end(&r);
 }
 
@@ -237,7 +236,7 @@ static void mbox_directories(void)
 	inout_put("boxes/mbox", FROM "Subject: 3\n\n", 5);
 	inout_put("boxes/Empty", "", 5);
 	CU_ASSERT_TRUE(
-	    inout_says(inout_import(&r, ANN, "boxes", NULL, NULL), "\"folders\":3,\"imported\":3"));
+	    rig_says(inout_import(&r, ANN, "boxes", NULL, NULL), "\"folders\":3,\"imported\":3"));
 	CU_ASSERT_EQUAL(strlen(uidls(&r, ANN, "Sent")), 41);
 	CU_ASSERT_EQUAL(strlen(uidls(&r, ANN, "INBOX")), 20);
 	rig_end(&r);
@@ -391,12 +390,12 @@ static void round_trip(const char *format)
 		inout_deliver(&r, ANN, long_name(), "x\n", 2, NULL, 0, 5);
 	answer = inout_export(&r, ANN, "out", format);
 	CU_ASSERT_FALSE(rig_command_failed());
-	CU_ASSERT_TRUE(inout_says(answer, maildir ? "\"folders\":10,\"exported\":286"
-						  : "\"folders\":9,\"exported\":285"));
+	CU_ASSERT_TRUE(rig_says(answer, maildir ? "\"folders\":10,\"exported\":286"
+						: "\"folders\":9,\"exported\":285"));
 	answer = inout_import(&r, BOB, "out", NULL, NULL);
 	CU_ASSERT_FALSE(rig_command_failed());
-	CU_ASSERT_TRUE(inout_says(answer, "\"new_uidl\":0,\"with_keywords\":0,\"keywords_left_"
-					  "out\":0,\"skipped\":0,\"refused\":0"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"new_uidl\":0,\"with_keywords\":0,\"keywords_left_"
+					"out\":0,\"skipped\":0,\"refused\":0"));
 	for (size_t f = 0; f < sizeof(folders) / sizeof(*folders); f++)
 		CU_ASSERT_TRUE(compare_folder(&r, ANN, BOB, folders[f]) >= 18);
 	if (maildir)
@@ -404,9 +403,9 @@ static void round_trip(const char *format)
 	/* What is there is left as it is. */
 	answer = inout_export(&r, ANN, "out", format);
 	CU_ASSERT_TRUE(
-	    inout_says(answer, "\"exported\":0,\"octets\":0,\"with_keywords\":0,\"skipped\":28"));
-	CU_ASSERT_TRUE(inout_says(inout_export(&r, BOB, "out", format), "another account"));
-	CU_ASSERT_TRUE(inout_says(inout_export(&r, BOB, ".", format), "not empty"));
+	    rig_says(answer, "\"exported\":0,\"octets\":0,\"with_keywords\":0,\"skipped\":28"));
+	CU_ASSERT_TRUE(rig_says(inout_export(&r, BOB, "out", format), "another account"));
+	CU_ASSERT_TRUE(rig_says(inout_export(&r, BOB, ".", format), "not empty"));
 	rig_end(&r);
 }
 
@@ -433,18 +432,18 @@ static void export_goes_on(void)
 	rig_deliver(&r, ANN, "one\n", &status);
 	mkdir(inout_path("out"), 0700);
 	mkdir(inout_path("out/tmp"), 0700);
-	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", NULL), "not empty"));
+	CU_ASSERT_TRUE(rig_says(inout_export(&r, ANN, "out", NULL), "not empty"));
 	rmdir(inout_path("out/tmp"));
-	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", NULL), "\"exported\":1"));
+	CU_ASSERT_TRUE(rig_says(inout_export(&r, ANN, "out", NULL), "\"exported\":1"));
 	d = rig_drop(&r, ANN, &status);
 	maildrop_table.flag(d, 1, PSTN_SEEN, 0);
 	maildrop_table.close(d);
 	rig_deliver(&r, ANN, "two\n", &status);
 	answer = inout_export(&r, ANN, "out", NULL);
-	CU_ASSERT_TRUE(inout_says(answer, "\"exported\":1") && inout_says(answer, "\"skipped\":1"));
-	CU_ASSERT_TRUE(inout_says(inout_import(&r, BOB, "out", NULL, NULL), "\"imported\":2"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"exported\":1") && rig_says(answer, "\"skipped\":1"));
+	CU_ASSERT_TRUE(rig_says(inout_import(&r, BOB, "out", NULL, NULL), "\"imported\":2"));
 	CU_ASSERT_EQUAL(compare_folder(&r, ANN, BOB, "INBOX"), 2);
-	CU_ASSERT_TRUE(inout_says(inout_export(&r, ANN, "out", "tar"), "There is no format"));
+	CU_ASSERT_TRUE(rig_says(inout_export(&r, ANN, "out", "tar"), "There is no format"));
 	rig_end(&r);
 }
 
@@ -474,21 +473,21 @@ static void compares(void)
 	rig_deliver_bytes(&r, ANN, "INBOX", "12345678", 8, "a", &status);
 	rig_deliver_bytes(&r, ANN, "INBOX", "12345678", 8, "b", &status);
 	answer = diff(&r, "+OK 2 messages (20 octets)\n1 10\n2 10\n.\n+OK\n1 b\n2 a\n.\n");
-	CU_ASSERT_TRUE(inout_says(answer, "\"same\":true"));
-	CU_ASSERT_TRUE(inout_says(answer, "Clients will download nothing again."));
-	CU_ASSERT_TRUE(inout_says(diff(&r, "1 a\n2 b\n"), "\"same\":true"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"same\":true"));
+	CU_ASSERT_TRUE(rig_says(answer, "Clients will download nothing again."));
+	CU_ASSERT_TRUE(rig_says(diff(&r, "1 a\n2 b\n"), "\"same\":true"));
 	answer = diff(&r, "/3 9 9\nf1 10 1:0:0\n");
-	CU_ASSERT_TRUE(inout_says(answer, "\"same\":false"));
-	CU_ASSERT_TRUE(inout_says(answer, "\"missing\":[\"UID1\"],\"only_here\":[\"a\",\"b\"]"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"same\":false"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"missing\":[\"UID1\"],\"only_here\":[\"a\",\"b\"]"));
 	answer = diff(&r, "1 a\n2 c\n3 d\n4 e\n");
-	CU_ASSERT_TRUE(inout_says(answer, "\"missing_here\":3,\"only_here_messages\":1"));
-	CU_ASSERT_TRUE(inout_says(answer, "\"missing\":[\"c\",\"d\"]"));
-	CU_ASSERT_TRUE(inout_says(answer, "will download 1 messages"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"missing_here\":3,\"only_here_messages\":1"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"missing\":[\"c\",\"d\"]"));
+	CU_ASSERT_TRUE(rig_says(answer, "will download 1 messages"));
 	answer = diff(&r, "+OK\n1 a\n2 b\n3 c\n.\n+OK\n1 10\n2 11\n3 5\n.\n");
 	CU_ASSERT_TRUE(
-	    inout_says(answer, "\"other_sizes\":[{\"uidl\":\"b\",\"here\":10,\"there\":11}]"));
-	CU_ASSERT_TRUE(inout_says(answer, "download nothing again, but 1 messages"));
-	CU_ASSERT_TRUE(inout_says(diff(&r, "nothing\n"), "is no listing that is known"));
+	    rig_says(answer, "\"other_sizes\":[{\"uidl\":\"b\",\"here\":10,\"there\":11}]"));
+	CU_ASSERT_TRUE(rig_says(answer, "download nothing again, but 1 messages"));
+	CU_ASSERT_TRUE(rig_says(diff(&r, "nothing\n"), "is no listing that is known"));
 	rig_end(&r);
 }
 

@@ -56,14 +56,6 @@ static const char *run(struct rig *r, const char *command, const char *option)
 	return rig_command(r, command, NULL, option, "", NULL, -1);
 }
 
-static bool says(const char *answer, const char *text)
-{
-	if (strstr(answer, text))
-		return true;
-	fprintf(stderr, "%s is not in %s\n", text, answer);
-	return false;
-}
-
 /* ---- rows as they stand in the index ---- */
 
 struct raw {
@@ -157,12 +149,12 @@ static void mends_any_octet(void)
 		fake_log_clear();
 		lists_all(&r);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(fake_log_find("index-row-mended"));
-		CU_ASSERT_TRUE(says(fake_log_find("index-row-mended")->fields, "account=" ANN));
-		CU_ASSERT_TRUE(says(fake_log_find("index-row-mended")->fields, "uid=2"));
+		CU_ASSERT_TRUE(rig_says(fake_log_find("index-row-mended")->fields, "account=" ANN));
+		CU_ASSERT_TRUE(rig_says(fake_log_find("index-row-mended")->fields, "uid=2"));
 		CU_ASSERT_TRUE(get_raw(&r, false, 2, &after));
 		CU_ASSERT_TRUE(same(&before, &after));
 	}
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -189,15 +181,15 @@ static void mends_for_everybody(void)
 	fake_settle();
 	d = rig_drop(&r, ANN, &status);
 	CU_ASSERT_FALSE(get_raw(&r, false, 2, &after) && same(&damaged, &after));
-	CU_ASSERT_TRUE(says(rig_command(&r, "mailbox show", ANN, NULL, NULL, NULL, -1),
-			    "seen answered flagged"));
+	CU_ASSERT_TRUE(rig_says(rig_command(&r, "mailbox show", ANN, NULL, NULL, NULL, -1),
+				"seen answered flagged"));
 	damaged = after;
 	damaged.bytes[40] ^= 9;
 	put_raw(&r, false, 2, &damaged);
 	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){2}, 1), PSTN_OK);
 	CU_ASSERT_TRUE(get_raw(&r, true, 2, &after));
 	maildrop_table.close(d);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -212,8 +204,8 @@ static void mends_expunged_in_a_repair(void)
 		damaged = before;
 		damaged.bytes[i] ^= 0x42;
 		put_raw(&r, true, 3, &damaged);
-		CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "fails its checksum"));
-		CU_ASSERT_TRUE(says(run(&r, "storage repair", "quick"), "\"mended\":1"));
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "fails its checksum"));
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", "quick"), "\"mended\":1"));
 		CU_ASSERT_TRUE(get_raw(&r, true, 3, &after) && same(&before, &after));
 	}
 	rig_end(&r);
@@ -285,14 +277,14 @@ static void repairs(bool forgetful, bool expunged, uint32_t uid)
 		forget_something(&r);
 	CU_ASSERT_FATAL(get_raw(&r, expunged, uid, &before));
 	ruin(&r, expunged, uid);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "fails its checksum"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "fails its checksum"));
 	CU_ASSERT_TRUE(
-	    says(run(&r, "storage repair", "quick"), "without --user and --quick does it"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "\"mended\":"));
+	    rig_says(run(&r, "storage repair", "quick"), "without --user and --quick does it"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", NULL), "\"mended\":"));
 	CU_ASSERT_FALSE(rig_command_failed());
 	CU_ASSERT_TRUE(get_raw(&r, expunged, uid, &after) && same(&before, &after));
 	CU_ASSERT_FALSE(get_raw(&r, !expunged, uid, &after));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	rig_end(&r);
 }
 
@@ -322,7 +314,8 @@ static void gives_up_what_is_lost(void)
 	fd = open(rig_path(&r, "segments/00000001.seg"), O_RDWR);
 	CU_ASSERT_EQUAL(pwrite(fd, "damage", 6, (off_t)row.offset + 20), 6);
 	close(fd);
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "no record of the message was found"));
+	CU_ASSERT_TRUE(
+	    rig_says(run(&r, "storage repair", NULL), "no record of the message was found"));
 	CU_ASSERT_TRUE(get_raw(&r, false, 1, &raw));
 	run(&r, "storage repair", "drop-damaged");
 	CU_ASSERT_FALSE(get_raw(&r, false, 1, &raw));
@@ -373,7 +366,7 @@ static void groups_go_without_the_damaged(void)
 	CU_ASSERT_TRUE(get_raw(&r, true, 1, &raw) && get_raw(&r, true, 2, &raw));
 	CU_ASSERT_FATAL(rig_reopen(&r)); /* the audit finds it, and bob has his folder again */
 	CU_ASSERT_TRUE(r.store->rebuilt);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	CU_ASSERT_TRUE(get_raw(&r, true, 1, &raw) && get_raw(&r, true, 2, &raw));
 	rig_end(&r);
 }
@@ -419,7 +412,7 @@ static void finds_folders_without_names(void)
 		CU_ASSERT_PTR_NULL(rig_folder(&r, ANN, "Nowhere", &status));
 		CU_ASSERT_EQUAL(status, PSTN_E_NOT_FOUND);
 		run(&r, "storage repair", NULL);
-		CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 		rig_end(&r);
 	}
 }
@@ -667,18 +660,19 @@ static void names_unknown_segments(void)
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0")); /* being written */
+	CU_ASSERT_TRUE(
+	    rig_says(run(&r, "storage check", NULL), "\"faults\":0")); /* being written */
 	rig_deliver(&r, ANN, "text\n", &status);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	bytes = rig_read_file(rig_path(&r, "segments/00000001.seg"), &n);
 	rig_write_file(rig_path(&r, "segments/00000009.seg"), bytes, n);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "that the index does not know"));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "00000009.seg"));
-	CU_ASSERT_TRUE(says(run(&r, "storage repair", NULL), "not mended"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "that the index does not know"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "00000009.seg"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage repair", NULL), "not mended"));
 	/* Whoever writes it has it locked. */
 	fd = open(rig_path(&r, "segments/00000009.seg"), O_RDWR);
 	CU_ASSERT_EQUAL(segment_lock(fd), 0);
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	close(fd);
 	CU_ASSERT_EQUAL(unlink(rig_path(&r, "segments/00000009.seg")), 0);
 	/* A header that cannot be read when the index is made. */
@@ -689,7 +683,7 @@ static void names_unknown_segments(void)
 	free(bytes);
 	rig_remove_store(rig_path(&r, "index"));
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "00000001.seg"));
+	CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "00000001.seg"));
 	rig_end(&r);
 }
 
@@ -728,7 +722,7 @@ static void never_reads_what_is_gone(void)
 		CU_ASSERT_NOT_EQUAL(access(rig_path(&r, "segments/00000007.seg"), F_OK), 0);
 		CU_ASSERT_EQUAL(flags_of_segment(&r, 7), SEGMENT_SEALED | SEGMENT_GONE);
 		CU_ASSERT_EQUAL(r.store->recovered_records, 0);
-		CU_ASSERT_TRUE(says(run(&r, "storage check", NULL), "\"faults\":0"));
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage check", NULL), "\"faults\":0"));
 	}
 	free(bytes);
 	rig_end(&r);
@@ -741,8 +735,8 @@ static void tells_retention(void)
 
 	begin(&r);
 	answer = run(&r, "storage status", NULL);
-	CU_ASSERT_TRUE(says(answer, "\"retention_seconds\":604800"));
-	CU_ASSERT_TRUE(says(answer, "\"compaction_threshold_percent\":25"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"retention_seconds\":604800"));
+	CU_ASSERT_TRUE(rig_says(answer, "\"compaction_threshold_percent\":25"));
 	rig_end(&r);
 }
 
@@ -767,7 +761,5 @@ static const struct suite_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	return suite_run("storage_mend", cases, argc > 1 ? argv[1] : NULL);
+	return suite_run_in_memory("storage_mend", cases, argc > 1 ? argv[1] : NULL);
 }

@@ -148,19 +148,6 @@ static void dump(struct rig *r, const char *user, const char *folder, char out[D
 	free(l);
 }
 
-/* The store's clock goes on by a millisecond at least: what was before is before this moment. */
-static uint64_t moment(void)
-{
-	uint64_t begun = store_time();
-
-	while (store_time() == begun)
-		poll(NULL, 0, 1);
-	begun = store_time();
-	while (store_time() == begun)
-		poll(NULL, 0, 1);
-	return begun;
-}
-
 static const char *at(uint64_t ms)
 {
 	static char text[WHEN_TEXT];
@@ -244,7 +231,7 @@ static void undeletes(void)
 	rig_list(d, l);
 	maildrop_table.close(d);
 	expunge(&r, ANN, "INBOX", (uint32_t[]){1, 2, 3, 4}, 4);
-	middle = moment();
+	middle = rig_moment();
 	expunge(&r, ANN, "INBOX", (uint32_t[]){1, 2}, 2);
 	expunge_all(&r, ANN, "Other");
 	/* Nothing happens in a dry run. */
@@ -374,7 +361,7 @@ static void live_through(struct model *m)
 			change_something(m, &next);
 		if (i == MOMENTS / 2)
 			CU_ASSERT_FATAL(rig_reopen(&m->rig));
-		m->at[i] = moment();
+		m->at[i] = rig_moment();
 		dump(&m->rig, ANN, "INBOX", m->inbox[i]);
 		dump(&m->rig, ANN, "Other", m->other[i]);
 	}
@@ -418,7 +405,7 @@ static void restores_exactly(void)
 				"exact", "", NULL);
 			CU_ASSERT_FALSE(failed);
 			compare(m, ANN, i);
-			moment();
+			rig_moment();
 		}
 		rig_end(&m->rig);
 	}
@@ -436,7 +423,7 @@ static void restores_additively(void)
 	fill(&r, 0, 6, "INBOX");
 	flag(&r, ANN, "INBOX", 2, PSTN_SEEN, 0);
 	dump(&r, ANN, "INBOX", then);
-	good = moment();
+	good = rig_moment();
 	flag(&r, ANN, "INBOX", 2, PSTN_DELETED, PSTN_SEEN);
 	expunge(&r, ANN, "INBOX", (uint32_t[]){1, 2, 6}, 3);
 	fill(&r, 6, 8, "INBOX");
@@ -593,14 +580,14 @@ static void refuses_clearly(void)
 		"", NULL);
 	CU_ASSERT_TRUE(tells("--exact"));
 	/* What is not known goes back to the first thing after the last that was forgotten. */
-	moment();
+	rig_moment();
 	fill(&r, 4, 5, "INBOX");
-	command(&r, "mailbox restore", "user", ANN, "at", at(moment()), NULL);
+	command(&r, "mailbox restore", "user", ANN, "at", at(rig_moment()), NULL);
 	CU_ASSERT_FALSE(failed);
 	forget_until_now(&r);
-	moment();
+	rig_moment();
 	flag(&r, ANN, "INBOX", 1, PSTN_SEEN, 0);
-	command(&r, "mailbox restore", "user", ANN, "at", at(moment()), NULL);
+	command(&r, "mailbox restore", "user", ANN, "at", at(rig_moment()), NULL);
 	CU_ASSERT_FALSE(failed);
 	rig_end(&r);
 }
@@ -659,13 +646,13 @@ static void tells_history(void)
 	rig_list(d, &l);
 	maildrop_table.close(d);
 	flag(&r, ANN, "INBOX", 2, PSTN_SEEN | PSTN_FLAGGED, 0);
-	moment();
+	rig_moment();
 	flag(&r, ANN, "INBOX", 2, PSTN_DELETED, PSTN_SEEN);
-	middle = moment();
+	middle = rig_moment();
 	expunge(&r, ANN, "INBOX", (uint32_t[]){1, 2}, 2);
-	moment();
+	rig_moment();
 	fill(&r, 3, 4, "Other");
-	moment();
+	rig_moment();
 	command(&r, "mailbox undelete", "user", ANN, NULL);
 	command(&r, "mailbox history", "user", ANN, NULL);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
@@ -738,13 +725,13 @@ static void bears_lack_of_memory(void)
 	fill(&r, 0, 70, "INBOX");
 	flag(&r, ANN, "INBOX", 2, PSTN_SEEN, 0);
 	dump(&r, ANN, "INBOX", then);
-	good = moment();
+	good = rig_moment();
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		bool lacked = true;
 
 		for (unsigned long n = 1; lacked; n++) {
 			if (n == 1) {
-				moment();
+				rig_moment();
 				expunge_all(&r, ANN, "INBOX");
 				fill(&r, 70, 74, "INBOX");
 				flag(&r, ANN, "INBOX", 2, PSTN_SEEN, 0);
@@ -778,7 +765,7 @@ static void survives_kill(void)
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	fill(&r, 0, MANY, "INBOX");
-	good = moment();
+	good = rig_moment();
 	for (uint32_t i = 0; i < MANY; i++)
 		numbers[i] = i + 1;
 	expunge(&r, ANN, "INBOX", numbers, MANY);
@@ -827,8 +814,5 @@ static const struct suite_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	/* Thousands of groups are committed here, and each syncs. */
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	return suite_run("storage_recall", cases, argc > 1 ? argv[1] : NULL);
+	return suite_run_in_memory("storage_recall", cases, argc > 1 ? argv[1] : NULL);
 }

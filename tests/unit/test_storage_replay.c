@@ -290,21 +290,12 @@ static void back_up_and_restore(struct rig *r)
 	CU_ASSERT_EQUAL(ledger_remove(r, 4), PSTN_OK);
 }
 
-static uint64_t moment(void)
-{
-	uint64_t begun = store_time();
-
-	while (store_time() == begun)
-		;
-	return begun;
-}
-
 static void bring_back(struct rig *r)
 {
 	char when[WHEN_TEXT];
 
 	ledger_deliver_group(r, 0, 12);
-	when_text(moment(), when);
+	when_text(rig_moment(), when);
 	all(own, 5, r, remove_one);
 	all(own, 5, r, is_coming);
 	rig_command(r, "mailbox undelete", "ann@example.org", NULL, NULL, NULL, -1);

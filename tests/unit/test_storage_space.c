@@ -203,7 +203,5 @@ static const struct suite_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-		setenv("TMPDIR", "/dev/shm", 1);
-	return suite_run("storage_space", cases, argc > 1 ? argv[1] : NULL);
+	return suite_run_in_memory("storage_space", cases, argc > 1 ? argv[1] : NULL);
 }
