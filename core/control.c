@@ -238,6 +238,7 @@ static void run_command(struct pstn_call *c)
 		unknown(c);
 		return;
 	}
+	c->can_start_again = scope->held != NULL;
 	if (check_given(c, &f) && check_missing(c, &f))
 		f.row.run(f.inst, c);
 	audit(c, &f);
@@ -248,8 +249,12 @@ static void run_task(struct task *t)
 	struct pstn_call *c = (struct pstn_call *)((char *)t - offsetof(struct pstn_call, task));
 
 	run_command(c);
-	call_answer(c);
-	call_clear(c);
+	if (c->starts_again && !c->failure && !c->misbuilt) {
+		*scope->held = c;
+	} else {
+		call_answer(c);
+		call_clear(c);
+	}
 	atomic_fetch_sub(&running, 1);
 }
 

@@ -16,6 +16,9 @@ struct control_scope { /* what the core's own commands speak of; outlives them *
 	const struct plan *plan;
 	struct instances *instances;
 	struct reactors *reactors;
+	/* Offline: where a call is put whose answer waits until the modules have started again. NULL:
+	 * they do not for a command. */
+	struct pstn_call **held;
 };
 
 void control_start(const struct control_scope *);

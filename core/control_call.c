@@ -261,6 +261,12 @@ static bool call_cancelled(struct pstn_call *c)
 	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+static bool call_start_again(struct pstn_call *c)
+{
+	c->starts_again = c->can_start_again;
+	return c->starts_again;
+}
+
 const struct pstn_call_ops call_ops = {
     .size = sizeof(call_ops),
     .arg = call_arg,
@@ -280,4 +286,5 @@ const struct pstn_call_ops call_ops = {
     .rename = call_rename,
     .remove = call_remove,
     .note = call_note,
+    .start_again = call_start_again,
 };

@@ -30,6 +30,7 @@ struct pstn_call {
 	bool misbuilt; /* calls that do not fit together, or no memory */
 	bool gone;     /* the client does not take our octets */
 	bool has_bytes;
+	bool can_start_again, starts_again; /* the modules, before the answer is given */
 	char *failure;
 	uint64_t progress_at; /* when the last progress line went out */
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "claims.h"
 #include "control_call.h"
 #include "control_input.h"
 #include "instance_lock.h"
@@ -196,17 +197,12 @@ static void add_text(void *arg, bool is_error, const char *text)
 		fprintf(f, "%s%s", ftell(f) > 0 ? "\n" : "", text);
 }
 
-/* Instead of the command's own answer. */
-static void refuse_offline(const struct worker *w, int fd, const char *err)
+/* Instead of the command's own answer: err, or what is reported if that is "". */
+static void refuse(const struct worker *w, struct pstn_call *c, const char *err)
 {
-	struct pstn_call *c = calloc(1, sizeof(*c));
 	size_t size;
-	FILE *f;
+	FILE *f = open_memstream(&c->failure, &size);
 
-	if (!c)
-		return;
-	c->client = dup(fd);
-	f = open_memstream(&c->failure, &size);
 	if (f && *err)
 		fputs(err, f);
 	else if (f)
@@ -216,25 +212,42 @@ static void refuse_offline(const struct worker *w, int fd, const char *err)
 	call_clear(c);
 }
 
+static void refuse_offline(const struct worker *w, int fd, const char *err)
+{
+	struct pstn_call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return;
+	c->client = dup(fd);
+	refuse(w, c, err);
+}
+
+static uint64_t next_progress; /* of a start; ms, not before */
+
 /* Somebody waits at a terminal. */
 static void print_progress(const char *instance, const char *what, uint64_t done, uint64_t total)
 {
-	static uint64_t next;
 	char text[256];
 
-	if (reactor_now() < next)
+	if (reactor_now() < next_progress)
 		return;
-	next = reactor_now() + OFFLINE_PROGRESS;
+	next_progress = reactor_now() + OFFLINE_PROGRESS;
 	told_progress_text(text, sizeof(text), instance, what, done, total);
 	fprintf(stderr, "posternd: %s\n", text);
+}
+
+static int start_services_offline(struct worker *w)
+{
+	next_progress = 0;
+	told_progress_to(print_progress);
+	return worker_start_services(w, print_early);
 }
 
 static int start_offline(struct worker *w)
 {
 	if (worker_plan(w) < 0 || worker_confine(w) < 0)
 		return -1;
-	told_progress_to(print_progress);
-	return worker_start_services(w, print_early);
+	return start_services_offline(w);
 }
 
 /* 0: a whole request; -1: none, and the client has been told. */
@@ -262,6 +275,25 @@ static void serve_offline(struct control_input *in, int fd)
 	}
 }
 
+/* What the command asked for is done in this start. */
+static int start_again_offline(struct worker *w)
+{
+	struct pstn_call *c = w->held;
+	int status;
+
+	w->held = NULL;
+	worker_end(w);
+	claims_detach();
+	status = start_services_offline(w);
+	if (status < 0) {
+		refuse(w, c, "");
+		return -1;
+	}
+	call_answer(c);
+	call_clear(c);
+	return 0;
+}
+
 int worker_run_offline(const struct dirs *dirs, int fd)
 {
 	struct worker *w = new_worker(-1);
@@ -272,6 +304,7 @@ int worker_run_offline(const struct dirs *dirs, int fd)
 	if (!w)
 		return EXIT_FAILED;
 	(void)signal(SIGPIPE, SIG_IGN);
+	w->offline = true;
 	w->dirs = *dirs;
 	if (read_offline(w, &in, fd) == 0) {
 		if (instance_make_dirs(dirs, err, sizeof(err)) == 0)
@@ -282,6 +315,8 @@ int worker_run_offline(const struct dirs *dirs, int fd)
 			serve_offline(&in, fd);
 		else
 			refuse_offline(w, fd, err);
+		if (w->held)
+			status = start_again_offline(w);
 	}
 	control_input_clear(&in);
 	worker_end(w);

@@ -25,7 +25,7 @@ enum worker_state {
 
 struct worker {
 	int link; /* -1: none (offline) */
-	bool single, dry_run, orphan, retired, quick;
+	bool single, offline, dry_run, orphan, retired, quick;
 	enum worker_state state;
 	unsigned generation, slot;
 	int claims;
@@ -37,6 +37,7 @@ struct worker {
 	struct instances *instances;
 	struct reactors *reactors;
 	struct control_scope scope;
+	struct pstn_call *held; /* offline: see struct control_scope */
 	char sandbox[64];
 	int queue;        /* readable when the control queue has work */
 	int signals;      /* SIGTERM, which only an orphan obeys; -1 in --single */

@@ -191,7 +191,8 @@ static int start_modules(struct worker *w)
 	w->scope = (struct control_scope){.generation = w->generation,
 					  .plan = w->plan,
 					  .instances = w->instances,
-					  .reactors = w->reactors};
+					  .reactors = w->reactors,
+					  .held = w->offline ? &w->held : NULL};
 	control_start(&w->scope);
 	return 0;
 }

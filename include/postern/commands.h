@@ -1,5 +1,5 @@
 /*
- * postern/commands.h - interface "control.commands" 1.1: what posternctl can ask of a module.
+ * postern/commands.h - interface "control.commands" 1.2: what posternctl can ask of a module.
  *
  * A command is a row: its words, its arguments, its help, its function. posternctl learns the rows
  * from the server, so that a module's commands appear by themselves. A function runs on a job
@@ -9,6 +9,7 @@
  * lines, an array of objects as a table whose columns are the first object's keys.
  *
  * Change log
+ *   1.2  start_again(): a command whose work is done in a start of the modules
  *   1.1  PSTN_ARG_DIRECTORY and the calls on files below it; options that are files; note()
  *   1.0  first version
  */
@@ -117,6 +118,15 @@ struct pstn_call_ops {
 	int (*remove)(struct pstn_call *, const char *name, const char *path);
 	/* A sentence for whoever asked, at once; the command goes on. */
 	void (*note)(struct pstn_call *, const char *fmt, ...) PSTN_PRINTF(2, 3);
+
+	/*
+	 * Since 1.2. For a command whose work is done in start(). While the server is stopped
+	 * (posternctl --offline) it is true: when the command is over and has not failed, all
+	 * instances are stopped and started again, and whoever asked gets the answer after that, or
+	 * hears why they do not start. With a running server it is false: nothing happens, and when
+	 * that starts again is not the command's to say.
+	 */
+	bool (*start_again)(struct pstn_call *);
 };
 
 #endif

@@ -101,7 +101,7 @@ static const struct pstn_metric metrics[] = {
 static const struct pstn_offer offers[] = {
     {PSTN_STORAGE_MAILDROP, 1, 0, &maildrop_table},
     {PSTN_STORAGE_DELIVERY, 1, 0, &delivery_table},
-    {PSTN_CONTROL_COMMANDS, 1, 0, &commands_table},
+    {PSTN_CONTROL_COMMANDS, 1, 2, &commands_table},
     {0},
 };
 

@@ -277,6 +277,12 @@ PSTN_PRINTF(2, 3) static void call_note(struct pstn_call *c, const char *fmt, ..
 	fputc('\n', c->notes_out);
 }
 
+static bool call_start_again(struct pstn_call *c)
+{
+	alive(c, "start_again");
+	return false; /* as with a running server */
+}
+
 const struct pstn_call_ops fake_call_table = {
     .size = sizeof(struct pstn_call_ops),
     .arg = call_arg,
@@ -296,6 +302,7 @@ const struct pstn_call_ops fake_call_table = {
     .rename = call_rename,
     .remove = call_remove,
     .note = call_note,
+    .start_again = call_start_again,
 };
 
 /* ---- running it and looking at the answer ---- */

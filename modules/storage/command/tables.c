@@ -377,7 +377,9 @@ void command_rebuild(void *inst, struct pstn_call *c)
 	call->open_object(c, NULL);
 	call->text(c, "path", st->path);
 	call->text(c, "index",
-		   "will be made anew from the segments at the next start of the server "
-		   "(a reload is not enough: the old generation uses the index)");
+		   call->start_again(c)
+		       ? "made anew from the segments"
+		       : "will be made anew from the segments at the next start of the server "
+			 "(a reload is not enough: the old generation uses the index)");
 	call->close(c);
 }
