@@ -300,10 +300,11 @@ void control_serve(int client, uint32_t uid, const char *request, const int *fil
 	c->task.run = run_task;
 	bool room = atomic_fetch_add(&running, 1) < RUNNING_MAX;
 	if (!room)
-		call_ops.fail(c, "too many commands are being run; try again soon");
+		call_ops.fail_as(c, PSTN_E_BUSY, "too many commands are being run; try again soon");
 	if (!room || !jobs_submit(&c->task, true)) {
 		if (room)
-			call_ops.fail(c, "the worker takes no more work; try again soon");
+			call_ops.fail_as(c, PSTN_E_BUSY,
+					 "the worker takes no more work; try again soon");
 		call_answer(c);
 		call_clear(c);
 		atomic_fetch_sub(&running, 1);

@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #include "base64.h"
+#include "control_failure.h"
 #include "host.h"
 #include "json_text.h"
 
@@ -65,8 +66,8 @@ void call_send(struct pstn_call *c, json_t *value)
 		send_line(c, text, strlen(text));
 		send_line(c, "\n", 1);
 	} else {
-		static const char sorry[] =
-		    "{\"ok\":false,\"error\":\"no memory for the answer\"}\n";
+		static const char sorry[] = "{\"ok\":false,\"error\":\"no memory for the answer\","
+					    "\"status\":\"" CONTROL_STATUS_NO_MEMORY "\"}\n";
 		send_line(c, sorry, sizeof(sorry) - 1);
 	}
 	free(text);
@@ -75,11 +76,11 @@ void call_send(struct pstn_call *c, json_t *value)
 void call_answer(struct pstn_call *c)
 {
 	if (c->failure) {
-		call_send(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(c->failure)));
+		call_send(c, control_failure(c->failure, c->failed_as));
 	} else if (c->misbuilt) {
-		call_send(c, json_pack("{s:b, s:s}", "ok", 0, "error",
-				       "the answer could not be built; the log of the server may "
-				       "tell more"));
+		call_send(c, control_failure("the answer could not be built; the log of the server "
+					     "may tell more",
+					     PSTN_E_TEMPORARY));
 	} else {
 		json_t *result = c->root ? json_incref(c->root) : json_null();
 		call_send(c, json_pack("{s:b, s:o}", "ok", 1, "result", result));
@@ -234,22 +235,36 @@ static void call_note(struct pstn_call *c, const char *fmt, ...)
 	free(text);
 }
 
+PSTN_PRINTF(3, 0)
+static void set_failure(struct pstn_call *c, int status, const char *fmt, va_list ap)
+{
+	/* The first failure is the cause of those that follow. */
+	if (c->failure)
+		return;
+	if (vasprintf(&c->failure, fmt, ap) < 0)
+		c->failure = NULL;
+	c->failed_as = status;
+	c->misbuilt = c->misbuilt || !c->failure;
+}
+
 PSTN_PRINTF(2, 3)
 static void call_fail(struct pstn_call *c, const char *fmt, ...)
 {
-	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	set_failure(c, 0, fmt, ap);
 	va_end(ap);
-	/* The first failure is the cause of those that follow. */
-	if (c->failure)
-		free(text);
-	else
-		c->failure = text;
-	c->misbuilt = c->misbuilt || !c->failure;
+}
+
+PSTN_PRINTF(3, 4)
+static void call_fail_as(struct pstn_call *c, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_failure(c, status, fmt, ap);
+	va_end(ap);
 }
 
 static bool call_cancelled(struct pstn_call *c)
@@ -287,4 +302,5 @@ const struct pstn_call_ops call_ops = {
     .remove = call_remove,
     .note = call_note,
     .start_again = call_start_again,
+    .fail_as = call_fail_as,
 };

@@ -32,6 +32,7 @@ struct pstn_call {
 	bool has_bytes;
 	bool can_start_again, starts_again; /* the modules, before the answer is given */
 	char *failure;
+	int failed_as;        /* enum pstn_status; 0: nothing in particular */
 	uint64_t progress_at; /* when the last progress line went out */
 
 	unsigned asked;  /* the last question about a file */

@@ -227,8 +227,11 @@ void clients_timers(struct supervisor *);
 uint64_t clients_next(const struct supervisor *);
 void client_note(struct supervisor *, struct client *, const char *text);
 void client_error(struct supervisor *, struct client *, const char *text);
+void client_later(struct supervisor *, struct client *, const char *text); /* may work then */
 struct json_t;
 void client_ok(struct supervisor *, struct client *, struct json_t *result); /* takes over */
+/* Takes over; with a worker there would be more. */
+void client_part(struct supervisor *, struct client *, struct json_t *result);
 
 /* ---- supervisor_commands.c ---- */
 void supervisor_command(struct supervisor *, struct client *, const struct control_request *);

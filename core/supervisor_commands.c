@@ -44,7 +44,7 @@ static void reload(struct supervisor *sv, struct client *c, const struct control
 		return;
 	}
 	if (sv->stopping) {
-		client_error(sv, c, "posternd is being stopped");
+		client_later(sv, c, "posternd is being stopped");
 		return;
 	}
 	audit(sv, c, dry_run ? "check the configuration" : "reload");
@@ -101,7 +101,10 @@ static void help(struct supervisor *sv, struct client *c, const struct control_r
 		control_rows_json(rows, &supervisor_rows);
 	if (rows && all)
 		control_rows_json(rows, &check_rows);
-	client_ok(sv, c, rows);
+	if (all)
+		client_part(sv, c, rows);
+	else
+		client_ok(sv, c, rows);
 }
 
 void supervisor_command(struct supervisor *sv, struct client *c, const struct control_request *r)

@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 
+#include "control_failure.h"
 #include "json_text.h"
 #include "supervisor.h"
 
@@ -109,10 +110,11 @@ static struct client *free_client(struct supervisor *sv)
 	return NULL;
 }
 
-static void turn_away(int fd, const char *sentence)
+static void turn_away(int fd, const char *sentence, int status)
 {
 	char line[256];
-	int n = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":\"%s\"}\n", sentence);
+	int n = snprintf(line, sizeof(line), "{\"ok\":false,\"error\":\"%s\",\"status\":\"%s\"}\n",
+			 sentence, control_status_word(status));
 
 	(void)send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
@@ -126,7 +128,7 @@ static void welcome(struct supervisor *sv, int fd)
 	bool permitted = false;
 
 	if (!c) {
-		turn_away(fd, "too many control connections; try again soon");
+		turn_away(fd, "too many control connections; try again soon", PSTN_E_BUSY);
 		return;
 	}
 	*c = (struct client){.fd = fd, .deadline = supervisor_now() + CLIENT_TIMEOUT};
@@ -138,8 +140,10 @@ static void welcome(struct supervisor *sv, int fd)
 	}
 	if (!permitted) {
 		c->fd = -1;
-		turn_away(fd, "not permitted: be root, the user that runs posternd, or in the "
-			      "group that server.control.group names");
+		turn_away(fd,
+			  "not permitted: be root, the user that runs posternd, or in the "
+			  "group that server.control.group names",
+			  PSTN_E_DENIED);
 	}
 }
 
@@ -215,13 +219,28 @@ void client_note(struct supervisor *sv, struct client *c, const char *text)
 void client_error(struct supervisor *sv, struct client *c, const char *text)
 {
 	(void)sv;
-	say(c, json_pack("{s:b, s:o}", "ok", 0, "error", json_text(text)), true);
+	say(c, control_failure(text, 0), true);
+}
+
+void client_later(struct supervisor *sv, struct client *c, const char *text)
+{
+	(void)sv;
+	say(c, control_failure(text, PSTN_E_TEMPORARY), true);
 }
 
 void client_ok(struct supervisor *sv, struct client *c, json_t *result)
 {
 	(void)sv;
 	say(c, json_pack("{s:b, s:o}", "ok", 1, "result", result ? result : json_null()), true);
+}
+
+void client_part(struct supervisor *sv, struct client *c, json_t *result)
+{
+	(void)sv;
+	say(c,
+	    json_pack("{s:b, s:o, s:s}", "ok", 1, "result", result ? result : json_null(), "status",
+		      CONTROL_STATUS_TEMPORARY),
+	    true);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------- */
@@ -268,11 +287,13 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 	struct link_message *m = &sv->message;
 
 	if (!worker || worker->link < 0 || worker->state == CHILD_CANDIDATE) {
-		client_error(sv, c,
-			     r->generation ? "there is no such generation; posternctl "
-					     "generations lists them"
-					   : "no worker serves at the moment; posternctl "
-					     "status tells why");
+		if (r->generation)
+			client_error(sv, c,
+				     "there is no such generation; posternctl generations lists "
+				     "them");
+		else
+			client_later(sv, c,
+				     "no worker serves at the moment; posternctl status tells why");
 		return;
 	}
 	link_begin(m, LINK_CONTROL);
@@ -286,7 +307,7 @@ static void hand_over(struct supervisor *sv, struct client *c, const struct cont
 	link_wipe(m);
 	if (sent < 0) {
 		if (!hold(c))
-			client_error(sv, c, "the worker does not listen; try again soon");
+			client_later(sv, c, "the worker does not listen; try again soon");
 		return;
 	}
 	c->state = CLIENT_HANDED;
@@ -400,7 +421,7 @@ void clients_take_back(struct supervisor *sv, unsigned generation)
 static void run_out(struct supervisor *sv, struct client *c)
 {
 	if (c->state == CLIENT_HANDED)
-		client_error(sv, c, "the worker does not listen; try again soon");
+		client_later(sv, c, "the worker does not listen; try again soon");
 	else
 		drop(c);
 }

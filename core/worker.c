@@ -203,6 +203,7 @@ static void refuse(const struct worker *w, struct pstn_call *c, const char *err)
 	size_t size;
 	FILE *f = open_memstream(&c->failure, &size);
 
+	c->failed_as = PSTN_E_TEMPORARY;
 	if (f && *err)
 		fputs(err, f);
 	else if (f)

@@ -1,6 +1,7 @@
 /*
  * posternctl.c - administers a running Postern: the program's own options, and the way from a
- * command line to its exit status (0 done, 1 failed, 2 the command line is wrong).
+ * command line to its exit status (0 done, 1 failed, 2 the command line is wrong, others of
+ * sysexits.h).
  */
 #include "posternctl.h"
 #include "config.h"
@@ -121,11 +122,9 @@ static void show(const struct ctl *ctl, const json_t *result)
 	putchar('\n');
 }
 
-static json_t *generations(const struct ctl *ctl)
+static json_t *generations(const struct ctl *ctl, struct ctl_outcome *outcome)
 {
-	bool raw = false;
-
-	return ctl_request(ctl, &(struct ctl_request){.command = "generations"}, &raw);
+	return ctl_request(ctl, &(struct ctl_request){.command = "generations"}, outcome);
 }
 
 /* Put one generation's answer into the joined one, its number in the first column. */
@@ -151,19 +150,19 @@ static bool join(json_t *all, json_t *part, json_int_t generation)
 
 static int run_each(const struct ctl *ctl, struct ctl_request *request)
 {
-	json_t *list = generations(ctl), *all = json_array(), *row;
-	int status = list && all ? EXIT_SUCCESS : EXIT_FAILURE;
+	struct ctl_outcome outcome;
+	json_t *list = generations(ctl, &outcome), *all = json_array(), *row;
+	int status = all ? outcome.status : EXIT_FAILURE;
 	size_t i;
 
 	json_array_foreach (list, i, row) {
-		bool raw = false;
 		json_t *part;
 
 		request->generation = json_integer_value(json_object_get(row, "generation"));
-		part = ctl_request(ctl, request, &raw);
+		part = ctl_request(ctl, request, &outcome);
 		if (!part)
-			status = EXIT_FAILURE;
-		else if (!raw && !join(all, part, request->generation))
+			status = outcome.status;
+		else if (!outcome.raw && !join(all, part, request->generation))
 			status = ctl_error("out of memory");
 		json_decref(part);
 	}
@@ -176,26 +175,24 @@ static int run_each(const struct ctl *ctl, struct ctl_request *request)
 
 static int run_once(const struct ctl *ctl, const struct ctl_request *request)
 {
-	bool raw = false;
-	json_t *result = ctl_request(ctl, request, &raw);
+	struct ctl_outcome outcome;
+	json_t *result = ctl_request(ctl, request, &outcome);
 
-	if (!result)
-		return EXIT_FAILURE;
-	if (!raw)
+	if (result && !outcome.raw)
 		show(ctl, result);
 	json_decref(result);
-	return EXIT_SUCCESS;
+	return outcome.status;
 }
 
 static int run(struct ctl *ctl)
 {
 	struct ctl_arguments arguments;
 	struct ctl_request request;
-	int used = 0, status;
+	int used = 0, status = ctl_learn(ctl);
 	const json_t *command;
 
-	if (!ctl_learn(ctl))
-		return EXIT_FAILURE;
+	if (status != EXIT_SUCCESS)
+		return status;
 	if (strcmp(ctl->words[0], "help") == 0)
 		return ctl_help(ctl, ctl->words + 1, ctl->nwords - 1);
 	if (strcmp(ctl->words[0], "completion") == 0)

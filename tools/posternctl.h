@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE 2 /* all others are EXIT_FAILURE or of sysexits.h */
 
 struct ctl {
 	const char *socket, *directory, *config, *modules; /* NULL: not given */
@@ -21,6 +21,7 @@ struct ctl {
 	char *const *words; /* what is left of the command line */
 	int nwords;
 	json_t *table; /* the server's commands */
+	int partial; /* not all of them: the exit status for a command that is not found; else 0 */
 };
 
 /* ---- posternctl.c ---- */
@@ -54,9 +55,14 @@ struct ctl_request {
 	json_int_t generation; /* 0: the current one */
 };
 
+struct ctl_outcome {
+	int status; /* the exit status: why there is no result, or not all of it; else 0 */
+	bool raw;   /* there were octets, so the result is of no interest */
+};
+
 /* The result, to be released; NULL and the person has been told. Notes, progress and raw octets
- * are shown as they come; *raw: there were octets, so the result is of no interest. */
-json_t *ctl_request(const struct ctl *, const struct ctl_request *, bool *raw);
+ * are shown as they come. */
+json_t *ctl_request(const struct ctl *, const struct ctl_request *, struct ctl_outcome *);
 /* All octets, the descriptors with the first. 0, or -1 and errno. */
 int ctl_send(int socket, const char *line, size_t n, const int *fds, size_t nfds);
 
@@ -69,11 +75,12 @@ void ctl_answer_file(int socket, const struct ctl_request *, const json_t *file)
 
 /* ---- posternctl_table.c ---- */
 
-/* Fetches the table in which the words are found, if they are in any. */
-bool ctl_learn(struct ctl *);
+/* Fetches the table in which the words are found, if they are in any. 0, or the exit status after the
+ * person has been told. */
+int ctl_learn(struct ctl *);
 /* The command with the longest name that the words begin with; *used: how many words. */
 const json_t *ctl_find(const struct ctl *, int *used);
-/* The words match nothing: say so, with what was probably meant. Returns EXIT_USAGE. */
+/* The words match nothing: say so, with what was probably meant. Returns the exit status. */
 int ctl_unknown(const struct ctl *);
 const char *ctl_string(const json_t *object, const char *key);
 bool ctl_true(const json_t *object, const char *key);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define ANSWER_MAX (1u << 30) /* octets of a line that is still believed */
@@ -77,17 +78,18 @@ int ctl_send(int fd, const char *line, size_t n, const int *fds, size_t nfds)
 	return 0;
 }
 
-/* false: the person has been told. */
-static bool send_request(int fd, const struct ctl_request *r)
+/* false: the person has been told. *status: the exit status, if it is another. */
+static bool send_request(int fd, const struct ctl_request *r, int *status)
 {
 	size_t n = 0, nfds = r->files ? json_array_size(r->files) : 0;
 	char *line = request_line(r, &n);
 	bool good = false;
 
 	if (!line)
-		ctl_error("the arguments cannot be sent: they are not valid UTF-8");
+		*status = ctl_error("the arguments cannot be sent: they are not valid UTF-8");
 	else if (n > CONTROL_REQUEST_MAX)
-		ctl_error("the arguments are too long: %d octets at most", CONTROL_REQUEST_MAX);
+		*status =
+		    ctl_error("the arguments are too long: %d octets at most", CONTROL_REQUEST_MAX);
 	else if (ctl_send(fd, line, n, r->fds, nfds) != 0 && errno != EPIPE && errno != ECONNRESET)
 		ctl_error("cannot send the request: %s", strerror(errno));
 	else
@@ -150,9 +152,30 @@ static void write_base64(const char *text)
 	}
 }
 
+/* What failed for a while is tried again by mail servers and scripts, and mail waits. */
+static int exit_status(const char *word)
+{
+	static const struct {
+		const char *word;
+		int status;
+	} rows[] = {
+	    {CONTROL_STATUS_NOT_FOUND, EX_NOUSER},   {CONTROL_STATUS_INVALID, EX_DATAERR},
+	    {CONTROL_STATUS_TOO_LARGE, EX_DATAERR},  {CONTROL_STATUS_DENIED, EX_TEMPFAIL},
+	    {CONTROL_STATUS_BUSY, EX_TEMPFAIL},      {CONTROL_STATUS_FULL, EX_TEMPFAIL},
+	    {CONTROL_STATUS_TEMPORARY, EX_TEMPFAIL}, {CONTROL_STATUS_DAMAGED, EX_TEMPFAIL},
+	    {CONTROL_STATUS_NO_MEMORY, EX_TEMPFAIL}, {CONTROL_STATUS_CANCELLED, EX_TEMPFAIL},
+	    {CONTROL_STATUS_QUOTA, EX_TEMPFAIL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].word, word) == 0)
+			return rows[i].status;
+	return EXIT_FAILURE;
+}
+
 /* true: it was the last line. *result stays NULL if the command failed. */
 static bool take_answer(int fd, const struct ctl_request *r, const json_t *answer, json_t **result,
-			bool *raw)
+			struct ctl_outcome *outcome)
 {
 	json_t *ok = json_object_get(answer, "ok"), *part;
 
@@ -164,19 +187,23 @@ static bool take_answer(int fd, const struct ctl_request *r, const json_t *answe
 	} else if ((part = json_object_get(answer, "file"))) {
 		ctl_answer_file(fd, r, part);
 	} else if ((part = json_object_get(answer, "bytes"))) {
-		*raw = true;
+		outcome->raw = true;
 		if (json_string_value(part))
 			write_base64(json_string_value(part));
 	} else if (json_is_true(ok)) {
 		end_progress();
 		part = json_object_get(answer, "result");
 		*result = part ? json_incref(part) : json_null();
+		outcome->status = json_object_get(answer, "status")
+				      ? exit_status(ctl_string(answer, "status"))
+				      : EXIT_SUCCESS;
 		return true;
 	} else if (ok) {
 		end_progress();
 		part = json_object_get(answer, "error");
 		ctl_error("%s", json_string_value(part) ? json_string_value(part)
 							: "the server failed without a word");
+		outcome->status = exit_status(ctl_string(answer, "status"));
 		return true;
 	}
 	return false;
@@ -253,30 +280,33 @@ static json_t *next_answer(struct reader *r)
 	return answer;
 }
 
-static json_t *receive(int fd, const struct ctl_request *r, bool *raw)
+static json_t *receive(int fd, const struct ctl_request *r, struct ctl_outcome *outcome)
 {
 	struct reader reader = {.fd = fd};
 	json_t *result = NULL, *answer;
 	bool last = false;
 
 	while (!last && (answer = next_answer(&reader))) {
-		last = take_answer(fd, r, answer, &result, raw);
+		last = take_answer(fd, r, answer, &result, outcome);
 		json_decref(answer);
 	}
 	free(reader.text);
 	return result;
 }
 
-json_t *ctl_request(const struct ctl *ctl, const struct ctl_request *request, bool *raw)
+json_t *ctl_request(const struct ctl *ctl, const struct ctl_request *request,
+		    struct ctl_outcome *outcome)
 {
 	json_t *result = NULL;
 	long pid;
 	int fd = ctl_connect(ctl, &pid);
 
+	/* Until there is an answer: the server does not run, or goes away. */
+	*outcome = (struct ctl_outcome){.status = EX_TEMPFAIL};
 	if (fd < 0)
 		return NULL;
-	if (send_request(fd, request))
-		result = receive(fd, request, raw);
+	if (send_request(fd, request, &outcome->status))
+		result = receive(fd, request, outcome);
 	ctl_disconnect(fd, pid);
 	return result;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #define WORD_MAX 63 /* octets of a word that are compared for likeness */
 
@@ -27,21 +28,23 @@ bool ctl_is_kind(const json_t *arg, const char *kind)
 	return strcmp(ctl_string(arg, "kind"), kind) == 0;
 }
 
-static bool ask_table(struct ctl *ctl, const char *which)
+static int ask_table(struct ctl *ctl, const char *which)
 {
 	struct ctl_request request = {.command = "help"};
-	bool raw = false;
+	struct ctl_outcome outcome;
 
 	if (which)
 		request.args = json_pack("{s:b}", which, 1);
 	json_decref(ctl->table);
-	ctl->table = ctl_request(ctl, &request, &raw);
+	ctl->table = ctl_request(ctl, &request, &outcome);
 	json_decref(request.args);
-	if (ctl->table && !json_is_array(ctl->table)) {
-		ctl_error("the server's table of commands is not understood");
-		return false;
-	}
-	return ctl->table;
+	if (!ctl->table)
+		return outcome.status;
+	ctl->partial = outcome.status;
+	if (json_is_array(ctl->table))
+		return EXIT_SUCCESS;
+	ctl_error("the server's table of commands is not understood");
+	return EX_TEMPFAIL;
 }
 
 /* The supervisor's commands take no words but switches; a module's may begin as they do. */
@@ -52,12 +55,16 @@ static bool is_found(const struct ctl *ctl)
 	return ctl_find(ctl, &used) && (used == ctl->nwords || ctl->words[used][0] == '-');
 }
 
-bool ctl_learn(struct ctl *ctl)
+int ctl_learn(struct ctl *ctl)
 {
+	int status = EXIT_SUCCESS;
+
 	/* What the supervisor does itself has to work when no worker answers. */
-	if (!ctl->offline && !ctl->help && !ask_table(ctl, CONTROL_HELP_OWN))
-		return false;
-	return (ctl->table && is_found(ctl)) || ask_table(ctl, NULL);
+	if (!ctl->offline && !ctl->help)
+		status = ask_table(ctl, CONTROL_HELP_OWN);
+	if (status != EXIT_SUCCESS || (ctl->table && is_found(ctl)))
+		return status;
+	return ask_table(ctl, NULL);
 }
 
 /* How many of the words a command's name is; 0: they do not begin with it. */
@@ -186,6 +193,11 @@ int ctl_unknown(const struct ctl *ctl)
 {
 	char near[WORD_MAX + 1];
 
+	if (ctl->partial) {
+		ctl_error("whether there is a command \"%s\" is not known now; try again later",
+			  ctl->words[0]);
+		return ctl->partial;
+	}
 	if (ctl->nwords == 1 && list_longer(ctl))
 		return EXIT_USAGE;
 	if (nearest(ctl, near, sizeof(near)) && strcmp(near, ctl->words[0]) != 0)

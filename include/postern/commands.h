@@ -9,7 +9,7 @@
  * lines, an array of objects as a table whose columns are the first object's keys.
  *
  * Change log
- *   1.2  start_again(): a command whose work is done in a start of the modules
+ *   1.2  start_again(): a command whose work is done in a start of the modules. fail_as().
  *   1.1  PSTN_ARG_DIRECTORY and the calls on files below it; options that are files; note()
  *   1.0  first version
  */
@@ -127,6 +127,12 @@ struct pstn_call_ops {
 	 * that starts again is not the command's to say.
 	 */
 	bool (*start_again)(struct pstn_call *);
+	/*
+	 * Since 1.2. fail(), and of what kind it is (enum pstn_status): posternctl's exit status
+	 * tells mail servers and scripts whether to try again. PSTN_E_NOT_FOUND is for an account
+	 * that does not exist.
+	 */
+	void (*fail_as)(struct pstn_call *, int status, const char *fmt, ...) PSTN_PRINTF(3, 4);
 };
 
 #endif

@@ -12,6 +12,9 @@
  *   <- {"file":{"id":N, ...}}                                     any number: see below
  *   <- {"ok":true,"result":VALUE}  or  {"ok":false,"error":"what happened and what to do"}
  *
+ * The last line may have "status", one of the CONTROL_STATUS_ words: what kind of failure it is, for
+ * programs; with "ok":true, why the result is not all that there is.
+ *
  * Arguments are strings; a switch is true. "generation":N sends the request to the worker of that
  * generation instead of the current one. The command "help" answers with the table of commands:
  * an array of {"name","help","args":[{"name","kind","optional","confirm","writes","file",
@@ -38,7 +41,7 @@
  * configured group.
  *
  * Change log
- *   1  first version; "file" lines and the kind "directory" were added compatibly: a client that
+ *   1  first version; "status" was added compatibly; "file" lines and the kind "directory" were added compatibly: a client that
  *      does not know the kind refuses the word, so no such line ever reaches it
  */
 #ifndef POSTERN_CONTROL_H
@@ -58,6 +61,20 @@
 #define CONTROL_KIND_SECRET    "secret"
 #define CONTROL_KIND_INPUT     "input"
 #define CONTROL_KIND_DIRECTORY "directory"
+
+#define CONTROL_STATUS_NOT_FOUND "not-found" /* the account */
+#define CONTROL_STATUS_GONE      "gone"
+#define CONTROL_STATUS_DENIED    "denied"
+#define CONTROL_STATUS_BUSY      "busy"
+#define CONTROL_STATUS_FULL      "full" /* the disk */
+#define CONTROL_STATUS_TEMPORARY "temporary"
+#define CONTROL_STATUS_DAMAGED   "damaged"
+#define CONTROL_STATUS_INVALID   "invalid"
+#define CONTROL_STATUS_NO_MEMORY "no-memory"
+#define CONTROL_STATUS_TOO_LARGE "too-large"
+#define CONTROL_STATUS_EXISTS    "exists"
+#define CONTROL_STATUS_CANCELLED "cancelled"
+#define CONTROL_STATUS_QUOTA     "quota"
 
 #define CONTROL_HOW_READ      "read"
 #define CONTROL_HOW_CREATE    "create"

@@ -194,7 +194,7 @@ static int self_test(void *inst, char *err, size_t errlen)
 
 static const struct pstn_offer offers[] = {
     {PSTN_ACCOUNTS_DIRECTORY, 2, 0, &accounts_directory},
-    {PSTN_CONTROL_COMMANDS, 1, 0, &accounts_commands},
+    {PSTN_CONTROL_COMMANDS, 1, 2, &accounts_commands},
     {0},
 };
 

@@ -141,9 +141,9 @@ static const char *reason(int status)
 void request_fail(struct request *r, int status, const char *what)
 {
 	if (status == PSTN_E_NOT_FOUND)
-		r->ops->fail(r->call, "There is no account or domain %s.", r->name);
+		r->ops->fail_as(r->call, status, "There is no account or domain %s.", r->name);
 	else
-		r->ops->fail(r->call, "%s: %s: %s.", r->name, what, reason(status));
+		r->ops->fail_as(r->call, status, "%s: %s: %s.", r->name, what, reason(status));
 }
 
 void request_time(struct request *r, const char *key, uint64_t seconds)

@@ -58,6 +58,7 @@ def test_back_off_and_broken_file():
         wait_until(lambda: "nonsense" in postern.ctl("status"), 10, "the reason in status")
         result = postern.ctl("modules", fails=True)
         check("no worker serves" in result.stderr, result.stderr)
+        eq(result.returncode, os.EX_TEMPFAIL, "exit status")
         check("reload" in postern.ctl("help"), "the supervisor's own help")
         with socket.create_connection(("127.0.0.1", postern.phase_port), timeout=20) as waiting:
             postern.write_config(good)

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import mmap
+import os
 import pathlib
 import subprocess
 
@@ -55,7 +56,7 @@ def server():
 def refusal(postern, text=message(99)):
     """Why a message is not delivered."""
     result = postern.ctl("mailbox", "deliver", USER, input=text, fails=True)
-    eq(result.returncode, 1, "exit status")
+    eq(result.returncode, os.EX_TEMPFAIL, "exit status")
     return result.stderr
 
 
@@ -190,7 +191,7 @@ def test_full():
             if result.returncode != 0:
                 break
             delivered += 1
-        eq(result.returncode, 1, "exit status")
+        eq(result.returncode, os.EX_TEMPFAIL, "exit status")
         check(b"the disk is full; make space and try again" in result.stderr, result.stderr)
         wait_fact(postern, "storage.disk", "full")
         check("storage-full" in postern.log(), "storage-full in the log")

@@ -205,11 +205,38 @@ def test_failures():
     }
     with Scripted(answers) as ctl:
         eq(ctl.fails(1, "status"), "posternctl: the disk is full: make room\n")
-        check("went away" in ctl.fails(1, "generations"))
-        check("not understood" in ctl.fails(1, "mailbox"))
-        check("not understood" in ctl.fails(1, "account", "list"))
-        check("went away" in ctl.fails(1, "sessions"))
+        check("went away" in ctl.fails(os.EX_TEMPFAIL, "generations"))
+        check("not understood" in ctl.fails(os.EX_TEMPFAIL, "mailbox"))
+        check("not understood" in ctl.fails(os.EX_TEMPFAIL, "account", "list"))
+        check("went away" in ctl.fails(os.EX_TEMPFAIL, "sessions"))
         eq(ctl.ctl("--json", "status").stdout, b"")
+
+
+def test_exit_statuses():
+    """What a failure is of, in the terms of sysexits.h."""
+    statuses = {"not-found": os.EX_NOUSER, "invalid": os.EX_DATAERR, "too-large": os.EX_DATAERR,
+                "denied": os.EX_TEMPFAIL, "busy": os.EX_TEMPFAIL, "full": os.EX_TEMPFAIL,
+                "temporary": os.EX_TEMPFAIL, "damaged": os.EX_TEMPFAIL,
+                "no-memory": os.EX_TEMPFAIL, "cancelled": os.EX_TEMPFAIL, "quota": os.EX_TEMPFAIL,
+                "exists": 1, "gone": 1, "of a later server": 1, "": 1, 7: 1, None: 1}
+    for word, status in statuses.items():
+        answer = {"ok": False, "error": "why", "status": word}
+        with Scripted({"status": [answer], "generations": [{"ok": True, "result": [{
+                "generation": 7}]}], "sessions": [answer]}) as ctl:
+            eq(ctl.fails(status, "status"), "posternctl: why\n")
+            eq(ctl.fails(status, "sessions"), "posternctl: why\n")
+
+
+def test_a_table_that_is_not_whole():
+    """A command that is not in it may be a module's, which does not answer at the moment."""
+    table = [{"name": "reload", "help": "Reload", "args": []}]
+    with Scripted({"help": [{"note": "no worker serves"},
+                            {"ok": True, "result": table, "status": "temporary"}]}) as ctl:
+        for words in (("mailbox", "deliver", "ann"), ("relaod",)):
+            said = ctl.fails(os.EX_TEMPFAIL, *words)
+            check("no worker serves" in said and "try again later" in said, said)
+        check("reload" in ctl.ok("help"), "what is known")
+        ctl.fails(os.EX_TEMPFAIL, "help", "mailbox")
 
 
 def test_every_generation_is_asked():
@@ -269,12 +296,12 @@ def test_completion():
 
 def test_no_server():
     with tempfile.TemporaryDirectory() as place, Scripted() as ctl:
-        text = ctl.fails(1, "--directory", place, "status", directory=False)
+        text = ctl.fails(os.EX_TEMPFAIL, "--directory", place, "status", directory=False)
         check("not running" in text and f"posternd --directory {place}" in text
               and "--offline" in text, text)
-        text = ctl.fails(1, "--socket", f"{place}/none", "status", directory=False)
+        text = ctl.fails(os.EX_TEMPFAIL, "--socket", f"{place}/none", "status", directory=False)
         check(f"{place}/none" in text, text)
-        text = ctl.fails(1, "status", directory=False, environment={"POSTERN_DIRECTORY": place})
+        text = ctl.fails(os.EX_TEMPFAIL, "status", directory=False, environment={"POSTERN_DIRECTORY": place})
         check(f"{place}/run/control.sock" in text, text)
 
 

@@ -196,15 +196,31 @@ static void call_progress(struct pstn_call *c, uint64_t done, uint64_t total, co
 	c->progress = done;
 }
 
+PSTN_PRINTF(2, 0)
+static void set_error(struct pstn_call *c, const char *fmt, va_list ap)
+{
+	alive(c, "fail");
+	if (vasprintf(&c->error, fmt, ap) < 0)
+		fake_die("fail cannot format %s", fmt);
+}
+
 PSTN_PRINTF(2, 3) static void call_fail(struct pstn_call *c, const char *fmt, ...)
 {
 	va_list ap;
-	alive(c, "fail");
 	va_start(ap, fmt);
-	int n = vasprintf(&c->error, fmt, ap);
+	set_error(c, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		fake_die("fail cannot format %s", fmt);
+}
+
+PSTN_PRINTF(3, 4)
+static void call_fail_as(struct pstn_call *c, int status, const char *fmt, ...)
+{
+	va_list ap;
+	if (status >= 0)
+		fake_die("call->fail_as(%d): it is no failure", status);
+	va_start(ap, fmt);
+	set_error(c, fmt, ap);
+	va_end(ap);
 }
 
 static bool call_cancelled(struct pstn_call *c)
@@ -303,6 +319,7 @@ const struct pstn_call_ops fake_call_table = {
     .remove = call_remove,
     .note = call_note,
     .start_again = call_start_again,
+    .fail_as = call_fail_as,
 };
 
 /* ---- running it and looking at the answer ---- */

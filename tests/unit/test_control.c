@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "control_call.h"
+#include "control_failure.h"
 #include "control_input.h"
 #include "control_request.h"
 #include "control_rows.h"
@@ -226,11 +227,33 @@ static void answers(void)
 		      "{\"bytes\":\"Zm9vYmFy\"}\n{\"ok\":true,\"result\":null}\n");
 }
 
+static void failures(void)
+{
+	struct pstn_call *c;
+	int peer;
+
+	c = new_call(&peer);
+	call_ops.fail_as(c, PSTN_E_QUOTA, "%s holds %d of %d messages", "a@b", 2, 2);
+	call_ops.fail_as(c, PSTN_E_FULL, "something that follows from it");
+	expect_answer(c, peer,
+		      "{\"ok\":false,\"error\":\"a@b holds 2 of 2 messages\","
+		      "\"status\":\"quota\"}\n");
+	c = new_call(&peer);
+	call_ops.fail(c, "of no kind");
+	call_ops.fail_as(c, PSTN_E_FULL, "something that follows from it");
+	expect_answer(c, peer, "{\"ok\":false,\"error\":\"of no kind\"}\n");
+	for (int status = PSTN_E_QUOTA; status < 0; status++)
+		CU_ASSERT_PTR_NOT_NULL(control_status_word(status));
+	CU_ASSERT_PTR_NULL(control_status_word(PSTN_OK));
+	CU_ASSERT_PTR_NULL(control_status_word(PSTN_LATER));
+	CU_ASSERT_PTR_NULL(control_status_word(PSTN_E_QUOTA - 1));
+}
+
 /* A module's mistakes become an error, not a crash. */
 static void misbuilt_answers(void)
 {
 	static const char sorry[] = "{\"ok\":false,\"error\":\"the answer could not be built; the "
-				    "log of the server may tell more\"}\n";
+				    "log of the server may tell more\",\"status\":\"temporary\"}\n";
 	struct pstn_call *c;
 	int peer;
 
@@ -313,6 +336,7 @@ int main(void)
 			       {"deep requests", deep_requests},
 			       {"input", input},
 			       {"answers", answers},
+			       {"failures", failures},
 			       {"misbuilt answers", misbuilt_answers},
 			       {"cancelled", cancelled},
 			       {"short rows", short_rows},

@@ -59,16 +59,17 @@ bool command_account(struct store *st, struct pstn_call *c, struct pstn_account 
 	if (status == PSTN_OK)
 		return true;
 	if (status == PSTN_E_NOT_FOUND)
-		call->fail(c,
-			   "There is no account \"%s\". `account list` shows all, `account add` "
-			   "makes one.",
-			   user);
+		call->fail_as(c, status,
+			      "There is no account \"%s\". `account list` shows all, `account add` "
+			      "makes one.",
+			      user);
 	else if (status == PSTN_E_INVALID)
-		call->fail(c, "\"%s\" is not an account name; write user@domain.",
-			   user ? user : "");
+		call->fail_as(c, PSTN_E_NOT_FOUND,
+			      "\"%s\" is not an account name; write user@domain.",
+			      user ? user : "");
 	else
-		call->fail(c, "The account \"%s\" could not be looked up: %s.", user,
-			   command_reason(status));
+		call->fail_as(c, status, "The account \"%s\" could not be looked up: %s.", user,
+			      command_reason(status));
 	return false;
 }
 
@@ -83,7 +84,7 @@ const char *command_folder(struct store *st, struct pstn_call *c)
 	fault = folder_name_fault(folder);
 	if (!fault)
 		return folder;
-	call->fail(c, "The folder's name %s.", fault);
+	call->fail_as(c, PSTN_E_INVALID, "The folder's name %s.", fault);
 	return NULL;
 }
 

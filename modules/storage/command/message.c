@@ -60,17 +60,18 @@ static void answer_refused(struct store *st, struct pstn_call *c,
 
 	if (status == PSTN_E_QUOTA) {
 		quota_sentence(quota, account->name, sentence);
-		st->host->call->fail(c, "%s", sentence);
+		st->host->call->fail_as(c, status, "%s", sentence);
 		return;
 	}
 	quota_size(st->options.message_size_limit, size);
 	if (status == PSTN_E_TOO_LARGE)
-		st->host->call->fail(
-		    c, "The message was not delivered: it is larger than message_size_limit (%s).",
+		st->host->call->fail_as(
+		    c, status,
+		    "The message was not delivered: it is larger than message_size_limit (%s).",
 		    size);
 	else
-		st->host->call->fail(c, "The message was not delivered: %s.",
-				     command_reason(status));
+		st->host->call->fail_as(c, status, "The message was not delivered: %s.",
+					command_reason(status));
 }
 
 /* Of a file it is known beforehand, and a refusal needs no reading. */
@@ -232,7 +233,7 @@ void command_fetch(void *inst, struct pstn_call *c)
 		    c, "%s has no message \"%s\" in %s; `mailbox show %s` lists them.",
 		    account.name, what ? what : "", folder, account.name);
 	else if (status != PSTN_OK)
-		st->host->call->fail(c, "The message could not be read: %s.",
-				     command_reason(status));
+		st->host->call->fail_as(c, status, "The message could not be read: %s.",
+					command_reason(status));
 	view_close(&v);
 }
