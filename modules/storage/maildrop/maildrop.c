@@ -1,44 +1,11 @@
 /*
  * maildrop.c - interface storage.maildrop: hot data is answered at once, the rest by a job.
- *
- * Every call is one function that is tried on the reactor first, where it must not wait, and again
- * on a job thread if it says VIEW_COLD. Results go to the caller's memory on the reactor only,
- * because that memory is gone when the session is.
  */
 #include "index/mend.h"
 #include "maildrop_parts.h"
-#include "segment/fetch.h"
 #include "store.h"
 
 #include <string.h>
-
-struct call {
-	struct pstn_maildrop *drop;
-	int (*run)(struct call *, bool may_block);
-	void (*give)(struct call *);    /* results to the caller */
-	void (*discard)(struct call *); /* results to nobody */
-	pstn_done *done;
-	void *arg;
-	union {
-		struct {
-			struct pstn_maildrop **out;
-			char folder[FOLDER_NAME_MAX + 1];
-		} open;
-		struct {
-			struct pstn_maildrop_totals *out;
-		} totals;
-		struct {
-			uint32_t first, max, got;
-			struct pstn_message *rows; /* the caller's on the reactor, else our own */
-			struct pstn_message *out;
-			uint32_t *count;
-		} list;
-		struct {
-			uint32_t number;
-			struct pstn_content content, *out;
-		} read;
-	};
-};
 
 /* ---- calls ---- */
 
@@ -46,6 +13,7 @@ void maildrop_release(struct pstn_maildrop *d)
 {
 	if (atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
+	maildrop_forget_rows(d);
 	view_close(&d->view);
 	store_free(d->view.store, d);
 }
@@ -109,7 +77,7 @@ static int call_later(const struct call *model)
 }
 
 /* Without a session the caller is on a job thread and waits. */
-static int call_go(struct call *c)
+int maildrop_call(struct call *c)
 {
 	struct pstn_maildrop *d = c->drop;
 	bool may_block = !d->session;
@@ -158,7 +126,7 @@ static int drop_open(void *inst, struct pstn_session *s, const struct pstn_accou
 	atomic_init(&c.drop->refs, 1);
 	c.open.out = out;
 	memcpy(c.open.folder, folder, n + 1);
-	status = call_go(&c);
+	status = maildrop_call(&c);
 	/* The caller's reference is the one that open_give() took. */
 	maildrop_release(c.drop);
 	return status;
@@ -190,107 +158,9 @@ static int drop_totals(struct pstn_maildrop *d, struct pstn_maildrop_totals *out
 			 .arg = arg,
 			 .totals = {.out = out}};
 
-	return call_go(&c);
-}
-
-/* ---- rows that a reactor can read without waiting ---- */
-
-#define NEAR_TIME      60000 /* ms */
-#define NEAR_LISTED    32768 /* rows from where a listing stands */
-#define NEAR_LOOKED_UP 1024  /* and from a single message on */
-
-/* How many rows from `number` on. */
-static uint64_t near_rows(const struct pstn_maildrop *d, uint32_t number)
-{
-	const struct near *n = &d->near;
-
-	if (d->view.messages <= VIEW_NEAR_MESSAGES)
-		return d->view.messages;
-	if (number < n->first || number >= n->end || d->view.store->host->now() >= n->until)
-		return 0;
-	return n->end - number;
-}
-
-static void bring_near(struct pstn_maildrop *d, uint32_t first, uint32_t count)
-{
-	if (near_rows(d, first))
-		return;
-	if (view_bring(&d->view, first, count, first == d->near.end))
-		d->near = (struct near){first, (uint64_t)first + count,
-					d->view.store->host->now() + NEAR_TIME};
-}
-
-/* ---- list ---- */
-
-static int list_run(struct call *c, bool may_block)
-{
-	struct view *v = &c->drop->view;
-	uint64_t near = near_rows(c->drop, c->list.first);
-	int status = may_block || near ? view_map(v, may_block) : VIEW_COLD;
-
-	if (status != PSTN_OK)
-		return status;
-	if (may_block)
-		bring_near(c->drop, c->list.first, c->list.max > 1 ? NEAR_LISTED : NEAR_LOOKED_UP);
-	else if (c->list.max > near)
-		c->list.max = (uint32_t)near;
-	if (may_block && !c->list.rows) {
-		c->list.rows = store_alloc(v->store, c->list.max * sizeof(*c->list.rows));
-		if (!c->list.rows)
-			return PSTN_E_NO_MEMORY;
-	}
-	return view_list(v, c->list.first, c->list.rows, c->list.max, may_block, &c->list.got);
-}
-
-static void list_discard(struct call *c)
-{
-	if (c->list.rows != c->list.out)
-		store_free(c->drop->view.store, c->list.rows);
-}
-
-static void list_give(struct call *c)
-{
-	if (c->list.rows != c->list.out && c->list.got)
-		memcpy(c->list.out, c->list.rows, c->list.got * sizeof(*c->list.out));
-	*c->list.count = c->list.got;
-	c->drop->mapped = true;
-	list_discard(c);
-}
-
-static int list_run_here(struct call *c, bool may_block)
-{
-	int status;
-
-	/* A job must not touch the caller's rows. */
-	c->run = list_run;
-	if (may_block && c->drop->session)
-		return list_run(c, may_block);
-	c->list.rows = c->list.out;
-	status = list_run(c, may_block);
-	if (status != PSTN_OK)
-		c->list.rows = NULL;
-	return status;
-}
-
-static int drop_list(struct pstn_maildrop *d, uint32_t first, struct pstn_message *rows,
-		     uint32_t max, uint32_t *count, pstn_done *done, void *arg)
-{
-	struct call c = {.drop = d,
-			 .run = list_run_here,
-			 .give = list_give,
-			 .discard = list_discard,
-			 .done = done,
-			 .arg = arg,
-			 .list = {.first = first, .max = max, .out = rows, .count = count}};
-	uint32_t left;
-
-	*count = 0;
-	if (first == 0 || first > d->view.messages || max == 0)
-		return PSTN_OK;
-	left = d->view.messages - first + 1;
-	if (max > left)
-		c.list.max = left;
-	return call_go(&c);
+	/* Counts are as they are now, and rows that are read after them too. */
+	maildrop_forget_rows(d);
+	return maildrop_call(&c);
 }
 
 /* ---- read ---- */
@@ -321,11 +191,11 @@ static int read_run(struct call *c, bool may_block)
 	struct view *v = &c->drop->view;
 	struct fetch_key key;
 	struct message_row row;
-	bool here = may_block || near_rows(c->drop, c->read.number);
+	bool here = may_block || maildrop_is_near(c->drop, c->read.number);
 	int status = here ? view_map(v, may_block) : VIEW_COLD;
 
 	if (status == PSTN_OK && may_block)
-		bring_near(c->drop, c->read.number, NEAR_LOOKED_UP);
+		maildrop_bring_near(c->drop, c->read.number);
 	if (status == PSTN_OK)
 		status = find_message(v, c->read.number, may_block, &key, &row);
 	if (status == PSTN_OK)
@@ -361,7 +231,7 @@ static int drop_read(struct pstn_maildrop *d, uint32_t number, struct pstn_conte
 
 	if (number == 0 || number > d->view.messages)
 		return PSTN_E_NOT_FOUND;
-	return call_go(&c);
+	return maildrop_call(&c);
 }
 
 /* ---- flags ---- */
@@ -397,7 +267,7 @@ const struct pstn_maildrops maildrop_table = {
     .size = sizeof(struct pstn_maildrops),
     .open = drop_open,
     .totals = drop_totals,
-    .list = drop_list,
+    .list = maildrop_list,
     .read = drop_read,
     .flag = drop_flag,
     .expunge = maildrop_expunge,

@@ -1,10 +1,11 @@
 /*
- * maildrop_parts.h - what maildrop.c and removal.c share.
+ * maildrop_parts.h - what maildrop.c, listing.c and removal.c share.
  */
 #ifndef STORAGE_MAILDROP_PARTS_H
 #define STORAGE_MAILDROP_PARTS_H
 
 #include "maildrop.h"
+#include "segment/fetch.h"
 #include "view.h"
 
 #include <stdatomic.h>
@@ -15,16 +16,72 @@ struct near {
 	uint64_t until; /* host->now() */
 };
 
+/* Rows that a job has read and that have not been asked for yet: a listing asks for a few at a time. */
+struct listed {
+	struct pstn_message *rows; /* NULL: none */
+	uint32_t room;
+	uint32_t first, next,
+	    end; /* numbers: of rows[0]; of the next to be given; after the last */
+};
+
 struct pstn_maildrop {
 	struct view view;
 	struct pstn_session *session;
 	atomic_uint refs; /* the session's, and one of each job under way */
 	struct near near;
+	struct listed listed;
 	bool flagged; /* flags were changed, for which nobody waits */
 	bool mapped;  /* the map from numbers to uids is made and will not change */
 };
 
+/* One call, which is tried on the reactor first, where it must not wait, and again on a job thread
+ * if it says VIEW_COLD. Results go to the caller's memory on the reactor only, because that memory is
+ * gone when the session is. */
+struct call {
+	struct pstn_maildrop *drop;
+	int (*run)(struct call *, bool may_block);
+	void (*give)(struct call *);    /* results to the caller */
+	void (*discard)(struct call *); /* results to nobody */
+	pstn_done *done;
+	void *arg;
+	union {
+		struct {
+			struct pstn_maildrop **out;
+			char folder[FOLDER_NAME_MAX + 1];
+		} open;
+		struct {
+			struct pstn_maildrop_totals *out;
+		} totals;
+		struct {
+			uint32_t first, max;
+			struct pstn_message *out;
+			uint32_t *count;
+			bool many;    /* a listing, not one that is looked up */
+			bool batched; /* by a job, else the rows are out already */
+		} list;
+		struct {
+			uint32_t number;
+			struct pstn_content content, *out;
+		} read;
+	};
+};
+
+int maildrop_call(struct call *);
 void maildrop_release(struct pstn_maildrop *);
+
+/* ---- rows near by, for calls that need one ---- */
+
+/* Whether a reactor can read the row without waiting. */
+bool maildrop_is_near(const struct pstn_maildrop *, uint32_t number);
+/* Makes it so, for those that follow as well. On a job thread. */
+void maildrop_bring_near(struct pstn_maildrop *, uint32_t number);
+
+/* ---- members of the table ---- */
+
+int maildrop_list(struct pstn_maildrop *, uint32_t first, struct pstn_message *rows, uint32_t max,
+		  uint32_t *count, pstn_done *, void *arg);
+/* What a job has read for a listing is read again when it is next asked for. */
+void maildrop_forget_rows(struct pstn_maildrop *);
 int maildrop_expunge(struct pstn_maildrop *, const uint32_t *numbers, uint32_t n, pstn_done *,
 		     void *arg);
 

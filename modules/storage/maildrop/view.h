@@ -53,10 +53,10 @@ int view_map(struct view *, bool may_block);
 uint32_t view_uid(const struct view *, uint32_t number);
 /* Whether a key of messages belongs to the folder. */
 bool view_holds(const struct view *, const MDB_val *key);
-/* Brings the rows of `count` numbers from `first` on into memory, to be read without waiting, and
- * asks the disk for as many that follow. asked: it had been asked for these. After view_map();
- * blocks. False: it could not be tried. */
-bool view_bring(struct view *, uint32_t first, uint32_t count, bool asked);
+/* Brings the rows of `count` numbers from `first` on into memory, of those that there are, to be read
+ * from LMDB's map without waiting; the disk is asked for as many that follow. After view_map();
+ * blocks. */
+void view_bring(struct view *, uint32_t first, uint32_t count);
 /* Rows for numbers from `first` on. After view_map(). A row that fails its checksum is mended; one
  * that cannot be is told without size and as "damaged-UID", so that the others can be had. */
 int view_list(struct view *, uint32_t first, struct pstn_message *rows, uint32_t max,

@@ -3,6 +3,7 @@
  */
 #include "format/bytes.h"
 #include "index/ahead.h"
+#include "index/leaves.h"
 #include "index/mend.h"
 #include "store.h"
 #include "view.h"
@@ -28,10 +29,13 @@ static void fill_damaged(struct pstn_message *m, uint32_t number, uint32_t uid)
 	snprintf(m->uidl, sizeof(m->uidl), "damaged-%u", uid);
 }
 
+#define LEAVES_ROWS 64 /* for fewer rows the leaf pages are not read from the file */
+
 /* Reads row after row; a message that is missing among the live ones is a zombie. */
 struct reader {
 	struct view *view;
 	MDB_txn *txn;
+	struct leaves *leaves; /* NULL: all rows from LMDB */
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	int at; /* result of the last move of the cursor */
@@ -71,23 +75,43 @@ static int meet_damaged(struct reader *r, uint32_t number, uint32_t uid, struct 
 	return 0;
 }
 
+/* The row of a message that lives. 0 or an error of LMDB. */
+static int find_row(struct reader *r, const unsigned char key[KEY_MESSAGE], uint32_t uid,
+		    MDB_val *value)
+{
+	if (r->leaves) {
+		int rc = leaves_find(r->leaves, key, value);
+
+		if (rc != LEAVES_UNKNOWN)
+			return rc;
+	}
+	place(r, uid);
+	if (r->at != 0)
+		return r->at;
+	if (!view_holds(r->view, &r->key) || get32be((unsigned char *)r->key.mv_data + 12) != uid)
+		return MDB_NOTFOUND;
+	*value = r->value;
+	return 0;
+}
+
 static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn_message *out)
 {
 	struct index *ix = &r->view->store->index;
+	unsigned char key[KEY_MESSAGE];
 	struct message_row row;
+	MDB_val value;
 	int rc;
 
-	place(r, uid);
-	if (r->at != 0 && r->at != MDB_NOTFOUND)
-		return r->at;
-	if (r->at == 0 && view_holds(r->view, &r->key) &&
-	    get32be((unsigned char *)r->key.mv_data + 12) == uid) {
-		if (!message_row_get(&row, r->key.mv_data, ix->tag, r->value.mv_data,
-				     r->value.mv_size))
+	key_message(key, r->view->account, r->view->folder, uid);
+	rc = find_row(r, key, uid, &value);
+	if (rc == 0) {
+		if (!message_row_get(&row, key, ix->tag, value.mv_data, value.mv_size))
 			return meet_damaged(r, number, uid, out);
 		fill_row(out, number, uid, &row, false);
 		return 0;
 	}
+	if (rc != MDB_NOTFOUND)
+		return rc;
 	rc = index_tombstone(ix, r->txn, r->view->account, r->view->folder, uid, &row);
 	if (rc == 0)
 		fill_row(out, number, uid, &row, true);
@@ -118,47 +142,30 @@ static int read_rows(struct reader *r, uint32_t first, struct pstn_message *rows
 	return rc;
 }
 
-static int read_once(struct view *v, uint32_t hopeless, uint32_t *damaged, uint32_t first,
-		     struct pstn_message *rows, uint32_t max, uint32_t *count)
+static uint32_t last_of(const struct view *v, uint32_t first, uint32_t count)
 {
-	struct reader r = {.view = v, .hopeless = hopeless};
+	return count > v->messages - first ? v->messages : first + count - 1;
+}
+
+static int read_once(struct view *v, struct leaves *leaves, uint32_t hopeless, uint32_t *damaged,
+		     uint32_t first, struct pstn_message *rows, uint32_t max, uint32_t *count)
+{
+	struct reader r = {.view = v, .leaves = leaves, .hopeless = hopeless};
 	int rc = index_read(&v->store->index, &r.txn);
 
 	if (rc != 0)
 		return rc;
+	if (leaves)
+		leaves_begin(leaves, &v->store->index, r.txn, v->account, v->folder,
+			     view_uid(v, first), view_uid(v, last_of(v, first, max)));
 	rc = read_rows(&r, first, rows, max, count);
 	index_read_end(&v->store->index, r.txn);
 	*damaged = r.damaged;
 	return rc;
 }
 
-static void bring(struct view *v, MDB_txn *txn, uint64_t first, uint32_t count, unsigned what)
-{
-	uint64_t last = first + count - 1;
-
-	if (last > v->messages)
-		last = v->messages;
-	if (first <= last)
-		ahead_messages(&v->store->index, txn, v->account, v->folder,
-			       view_uid(v, (uint32_t)first), view_uid(v, (uint32_t)last), what);
-}
-
-bool view_bring(struct view *v, uint32_t first, uint32_t count, bool asked)
-{
-	MDB_txn *txn;
-
-	if (index_read(&v->store->index, &txn) != 0)
-		return false;
-	if (!asked)
-		bring(v, txn, first, count, AHEAD_ASK);
-	bring(v, txn, (uint64_t)first + count, count, AHEAD_ASK);
-	bring(v, txn, first, count, AHEAD_MAP);
-	index_read_end(&v->store->index, txn);
-	return true;
-}
-
-int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
-	      bool may_block, uint32_t *count)
+static int read_and_mend(struct view *v, struct leaves *leaves, uint32_t first,
+			 struct pstn_message *rows, uint32_t max, bool may_block, uint32_t *count)
 {
 	uint32_t hopeless = 0;
 
@@ -168,9 +175,7 @@ int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_
 		int rc;
 
 		*count = 0;
-		if (first == 0 || first > v->messages)
-			return PSTN_OK;
-		rc = read_once(v, hopeless, &damaged, first, rows, max, count);
+		rc = read_once(v, leaves, hopeless, &damaged, first, rows, max, count);
 		if (rc != MDB_CORRUPTED || damaged == 0)
 			return index_status(rc);
 		if (!may_block)
@@ -178,4 +183,42 @@ int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_
 		(void)mend_now(&v->store->index, false, v->account, v->folder, damaged, &row);
 		hopeless = damaged;
 	}
+}
+
+int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
+	      bool may_block, uint32_t *count)
+{
+	struct leaves *leaves = NULL;
+	int status;
+
+	*count = 0;
+	if (first == 0 || first > v->messages)
+		return PSTN_OK;
+	/* Without memory for it, all comes from LMDB. */
+	if (may_block && max >= LEAVES_ROWS)
+		leaves = store_alloc(v->store, sizeof(*leaves));
+	status = read_and_mend(v, leaves, first, rows, max, may_block, count);
+	store_free(v->store, leaves);
+	return status;
+}
+
+/* ---- ahead ---- */
+
+static void bring(struct view *v, MDB_txn *txn, uint32_t first, uint32_t count, unsigned what)
+{
+	ahead_messages(&v->store->index, txn, v->account, v->folder, view_uid(v, first),
+		       view_uid(v, last_of(v, first, count)), what);
+}
+
+void view_bring(struct view *v, uint32_t first, uint32_t count)
+{
+	MDB_txn *txn;
+
+	if (index_read(&v->store->index, &txn) != 0)
+		return;
+	bring(v, txn, first, count, AHEAD_ASK);
+	if (count <= v->messages - first)
+		bring(v, txn, first + count, count, AHEAD_ASK);
+	bring(v, txn, first, count, AHEAD_MAP);
+	index_read_end(&v->store->index, txn);
 }
