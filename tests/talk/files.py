@@ -1,4 +1,5 @@
 """Files below a directory argument: posternctl opens them for the server, and nothing else."""
+import contextlib
 import grp
 import os
 import pathlib
@@ -22,21 +23,29 @@ def refused(postern, error, *words):
     check(f": {error}" in said, said)
 
 
-def open_files(postern):
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in postern.workers())
+def open_for(postern, target):
+    """What the workers have open for the command: its files and the connections that they came by.
+    What the store and the others have open is their own affair, and may be more in a moment."""
+    found = []
+    for pid in postern.workers():
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return [name for name in found
+            if name.startswith("socket:") or pathlib.Path(name).is_relative_to(target)]
 
 
-def files_are_closed(postern, before):
+def files_are_closed(postern, target, before):
     """posternctl may have its answer a moment before the worker closes the connection."""
-    wait_until(lambda: open_files(postern) <= before,
-               what=f"the worker to have at most {before} open files")
+    wait_until(lambda: len(open_for(postern, target)) <= len(before),
+               what=f"the worker to have nothing open but {before}")
 
 
 def test_files_are_made_changed_and_removed():
     with play() as postern:
         postern.start()
         target = postern.scratch / "target"
-        before = open_files(postern)
+        before = open_for(postern, target)
         eq(do(postern, target, "create", "new", "--text", "one"), "one")
         eq(oct((target / "new").stat().st_mode & 0o777), "0o600")
         eq(oct(target.stat().st_mode & 0o777), "0o700")
@@ -53,7 +62,7 @@ def test_files_are_made_changed_and_removed():
         do(postern, target, "remove", "sub/%41 näme")
         do(postern, target, "remove", "sub")
         eq(os.listdir(target), [])
-        files_are_closed(postern, before)
+        files_are_closed(postern, target, before)
 
 
 def test_a_note_and_the_help():
@@ -162,20 +171,20 @@ def test_posternctl_is_killed_in_the_middle():
         target = postern.scratch / "target"
         target.mkdir()
         (target / "one").write_text("1")
-        before = open_files(postern)
+        before = open_for(postern, target)
         eq(postern.ctl("files", "many", target, "2000"), "2000\n")
-        files_are_closed(postern, before)
+        files_are_closed(postern, target, before)
         workers = postern.workers()
         for stopped in (False, True):
             line = [postern.control, "--directory", postern.directory, "files", "many", target,
                     "100000000"]
             asking = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-            wait_until(lambda: open_files(postern) > before, what="the command to run")
+            wait_until(lambda: len(open_for(postern, target)) > len(before), what="the command to run")
             if stopped:
                 asking.send_signal(signal.SIGSTOP)
             asking.kill()
             asking.wait()
-            files_are_closed(postern, before)
+            files_are_closed(postern, target, before)
         eq(postern.workers(), workers, "the workers")
         eq(do(postern, target, "read", "one"), "1")
 
@@ -186,11 +195,11 @@ def test_posternctl_says_nothing_while_the_server_stops():
         target = postern.scratch / "target"
         target.mkdir()
         (target / "one").write_text("1")
-        before = open_files(postern)
+        before = open_for(postern, target)
         line = [postern.control, "--directory", postern.directory, "files", "many", target,
                 "100000000"]
         asking = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: open_files(postern) > before, what="the command to run")
+        wait_until(lambda: len(open_for(postern, target)) > len(before), what="the command to run")
         asking.send_signal(signal.SIGSTOP)
         eq(postern.stop(), 0, "exit status of the server")
         asking.kill()
