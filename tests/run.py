@@ -165,6 +165,8 @@ def run_all(chosen, options, tally):
             return scene, ("failed", 0.0, "syntax error\n")
         return scene, run_scene(scene, options.build, options.limit)
 
+    # those that may take long begin first, so that none of them is waited for at the end
+    chosen = sorted(chosen, key=lambda scene: -(scene.limit or options.limit))
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         pending = [pool.submit(one, scene) for scene in chosen if not scene.alone]
         for future in concurrent.futures.as_completed(pending):
