@@ -21,7 +21,7 @@
  *	reopen                        stop and start
  *	crash                         end here, without a stop
  *	holes OCTETS TEXT EACH        a new store of so many octets, whose texts are holes
- *	empty ACCOUNTS                expunge all of the first so many of its accounts
+ *	thin FIRST ACCOUNTS STEP      expunge every STEP-th message of so many of its accounts
  *	compact                       one pass; what was expunged is not kept for a while
  *	memory                        resident octets of this process; octets of the index's file
  *	rebuild                       stop and start with a new index
@@ -436,27 +436,27 @@ static void holes(const uint64_t *n)
 	report("rebuild", from, (double)made);
 }
 
-static void empty(const uint64_t *n)
+static void thin(const uint64_t *n)
 {
 	uint64_t removed = 0;
 	struct clocks from = now();
 
-	for (uint64_t i = 0; i < n[0]; i++) {
-		struct pstn_maildrop *d = open_drop(HOLES_FIRST + i, NULL);
+	for (uint64_t i = 0; i < n[1]; i++) {
+		struct pstn_maildrop *d = open_drop(HOLES_FIRST + n[0] + i, NULL);
 		struct pstn_maildrop_totals t;
-		uint32_t numbers[1024];
+		uint32_t numbers[1024], count = 0;
 
 		maildrop_table.totals(d, &t, NULL, NULL);
 		if (t.messages > sizeof(numbers) / sizeof(*numbers))
-			die("emptying a maildrop");
-		for (uint32_t k = 0; k < t.messages; k++)
-			numbers[k] = k + 1;
-		if (maildrop_table.expunge(d, numbers, t.messages, NULL, NULL) != PSTN_OK)
-			die("emptying a maildrop");
-		removed += t.messages;
+			die("thinning a maildrop");
+		for (uint32_t k = 1; k <= t.messages; k += (uint32_t)n[2])
+			numbers[count++] = k;
+		if (maildrop_table.expunge(d, numbers, count, NULL, NULL) != PSTN_OK)
+			die("thinning a maildrop");
+		removed += count;
 		maildrop_table.close(d);
 	}
-	report("empty", from, (double)removed);
+	report("thin", from, (double)removed);
 }
 
 static void compact(const uint64_t *n)
@@ -502,7 +502,7 @@ static const struct step {
 	bool alone; /* does not want the store, or begins with none */
 } steps[] = {
     {"append", 2, append, true},    {"holes", 3, holes, true},
-    {"empty", 1, empty, false},     {"compact", 0, compact, false},
+    {"thin", 3, thin, false},       {"compact", 0, compact, false},
     {"deliver", 2, deliver, false}, {"block", 2, block, false},
     {"fill", 3, fill, false},       {"accounts", 2, accounts, false},
     {"stat", 2, stat_drop, false},  {"list", 1, list, false},
