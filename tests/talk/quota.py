@@ -65,3 +65,23 @@ def test_a_message_that_is_too_large():
         postern.add_account(ANN, PASSWORD)
         said = refused(postern, ANN, b"x" * 70000)
         check("larger than message_size_limit (64 KiB)" in said, said)
+
+
+def test_mail_of_a_removed_account_is_purged():
+    with Server().start() as postern:
+        for _ in range(2):
+            postern.add_account(ANN, PASSWORD)
+            postern.deliver(ANN, MESSAGE)
+            postern.ctl("account", "remove", ANN)
+            check("the account is gone" in postern.ctl("mailbox", "list"), "mailbox list")
+        # a new account of the name is another: it begins empty and keeps what it gets
+        postern.add_account(ANN, PASSWORD)
+        postern.deliver(ANN, MESSAGE)
+        eq(postern.ctl("mailbox", "purge", ANN, json_output=True)["messages"], 2, "purged")
+        check("is gone" not in postern.ctl("mailbox", "list"), "mailbox list")
+        said = postern.ctl("mailbox", "purge", ANN, fails=True).stderr
+        check("There is no mail of an account" in said, said)
+        with postern.pop3() as pop:
+            pop.login(ANN, PASSWORD)
+            check(pop.ok("STAT").startswith("+OK 1 "), "STAT")
+            pop.quit()

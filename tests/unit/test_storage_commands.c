@@ -5,6 +5,8 @@
 #include "storage_rig.h"
 #include "suite.h"
 
+#include "modules/storage/open/home.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -209,6 +211,59 @@ static void lost_segment_is_told(void)
 	rig_end(&r);
 }
 
+static uint64_t domain_messages(struct rig *r)
+{
+	struct domain_row row = {.messages = 0};
+	MDB_txn *txn;
+
+	CU_ASSERT_EQUAL_FATAL(index_read(&r->store->index, &txn), 0);
+	CU_ASSERT_EQUAL(index_domain(&r->store->index, txn, "example.org", &row), 0);
+	index_read_end(&r->store->index, txn);
+	return row.messages;
+}
+
+/* nobody@ is not in the rig's directory; everybody else is. */
+static void purges_what_is_left_of_the_gone(void)
+{
+	static const char gone[] = "nobody@example.org", there[] = "ann@example.org";
+	const struct rig_argument dry[] = {{.name = "user", .value = gone, .fd = -1},
+					   {.name = "dry-run", .value = "", .fd = -1}};
+	const char *answer;
+	struct rig r;
+	int status;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	for (unsigned i = 0; i < 3; i++) {
+		rig_deliver(&r, gone, "x\n", &status);
+		rig_deliver(&r, there, "x\n", &status);
+	}
+	CU_ASSERT_EQUAL(domain_messages(&r), 6);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig_command(&r, "mailbox list", NULL, NULL, NULL, NULL, -1),
+				      "the account is gone"));
+	answer = rig_call(&r, "mailbox purge", dry, 2);
+	CU_ASSERT_TRUE(rig_says(answer, "\"messages\":3,\"octets\":9"));
+	CU_ASSERT_EQUAL(domain_messages(&r), 6);
+	rig_command(&r, "mailbox purge", there, NULL, NULL, NULL, -1);
+	CU_ASSERT_TRUE(rig_command_failed());
+	answer = rig_command(&r, "mailbox purge", gone, NULL, NULL, NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	CU_ASSERT_TRUE(rig_says(answer, "\"messages\":3,\"octets\":9"));
+	CU_ASSERT_EQUAL(domain_messages(&r), 3);
+	/* It stays so, also when the index is made anew from the segments. */
+	CU_ASSERT_EQUAL(home_ask_rebuild(r.store), 0);
+	CU_ASSERT_FATAL(rig_reopen(&r));
+	CU_ASSERT_EQUAL(domain_messages(&r), 3);
+	CU_ASSERT_PTR_NULL(strstr(rig_command(&r, "mailbox list", NULL, NULL, NULL, NULL, -1),
+				  "the account is gone"));
+	answer = rig_command(&r, "mailbox purge", gone, NULL, NULL, NULL, -1);
+	CU_ASSERT_TRUE(rig_command_failed());
+	CU_ASSERT_TRUE(rig_says(answer, "There is no mail of an account \"nobody@example.org\""));
+	answer = rig_command(&r, "storage check", NULL, NULL, NULL, NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	rig_end(&r);
+}
+
 #define MANY 1500
 
 static void make_many(void)
@@ -375,6 +430,7 @@ static const struct suite_case cases[] = {
     {"a directory of messages", imports_files},
     {"what an import cannot read", import_tells_what_it_cannot_read},
     {"a lost segment", lost_segment_is_told},
+    {"mailbox purge", purges_what_is_left_of_the_gone},
     {"an import killed in the middle", import_survives_kill},
     {"deliver, show, fetch, list", delivers_and_fetches},
     {"what cannot be done is said clearly", refuses_clearly},

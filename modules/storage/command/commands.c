@@ -167,6 +167,12 @@ static const struct pstn_arg scrub_args[] = {
     {0},
 };
 
+static const struct pstn_arg purge_args[] = {
+    {"user", PSTN_ARG_TEXT, 0, "account that was removed, as `mailbox list` shows it"},
+    {"dry-run", PSTN_ARG_SWITCH, PSTN_ARG_OPTIONAL, "tell what would go; change nothing"},
+    {0},
+};
+
 static const struct pstn_arg show_args[] = {
     {"user", PSTN_ARG_TEXT, 0, "account, user@domain"},
     {"folder", PSTN_ARG_OPTION, PSTN_ARG_OPTIONAL, "folder, INBOX by default"},
@@ -336,6 +342,8 @@ static const struct pstn_command rows[] = {
      restore_args, PSTN_CHANGES, 0, command_restore},
     {"mailbox quota", "What accounts and domains hold of what they may", quota_args, 0, 0,
      command_quota},
+    {"mailbox purge", "Remove at once and for ever what is left of an account that is gone",
+     purge_args, PSTN_CHANGES, 0, command_purge},
     {"storage status", "Format, durability, sizes", no_args, 0, 0, command_status},
     {"storage check", "Compare index and segments, verify every checksum; changes nothing",
      check_args, 0, 0, command_check},

@@ -41,6 +41,7 @@ void command_status(void *inst, struct pstn_call *);
 void command_rebuild(void *inst, struct pstn_call *);
 void command_compact(void *inst, struct pstn_call *);
 void command_list(void *inst, struct pstn_call *);
+void command_purge(void *inst, struct pstn_call *);
 void command_quota(void *inst, struct pstn_call *);
 void command_show(void *inst, struct pstn_call *);
 void command_undelete(void *inst, struct pstn_call *);

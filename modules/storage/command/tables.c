@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include "format/bytes.h"
+#include "gone.h"
 #include "index/keywords.h"
 #include "maildrop/view.h"
 #include "open/facts.h"
@@ -33,11 +34,6 @@ struct listing {
 };
 
 /* ---- folders of an account ---- */
-
-static bool is_scratch(uint64_t account)
-{
-	return account >= SCRATCH_FIRST;
-}
 
 typedef void each_folder(struct listing *, const char *account, uint32_t id,
 			 const struct folder_row *);
@@ -91,11 +87,17 @@ static void list_folder(struct listing *l, const char *account, uint32_t id,
 	list_row(l, account, f, "");
 }
 
-static void list_orphan(struct listing *l, const char *account, uint32_t id,
-			const struct folder_row *f)
+static void list_gone(struct listing *l, const char *account, uint32_t id,
+		      const struct folder_row *f)
 {
 	(void)id;
 	list_row(l, account, f, "the account is gone");
+}
+
+static bool list_gone_account(void *arg, uint64_t account, const struct account_row *row)
+{
+	walk_folders(arg, account, row->name, list_gone);
+	return true;
 }
 
 static bool list_account(void *arg, const struct pstn_account *account)
@@ -106,33 +108,6 @@ static bool list_account(void *arg, const struct pstn_account *account)
 	if (walk_folders(l, account->id, account->name, list_folder) == 0)
 		list_row(l, account->name, &empty, "");
 	return !l->store->host->call->cancelled(l->call);
-}
-
-/* Mail of accounts that the directory does not know any more. */
-static void list_orphans(struct listing *l)
-{
-	struct store *st = l->store;
-	MDB_cursor *c;
-	MDB_val k, v;
-
-	if (mdb_cursor_open(l->txn, st->index.accounts, &c) != 0)
-		return;
-	for (MDB_cursor_op op = MDB_FIRST; mdb_cursor_get(c, &k, &v, op) == 0; op = MDB_NEXT) {
-		struct pstn_account known = {.size = sizeof(known)};
-		struct account_row row;
-		uint64_t id;
-
-		if (k.mv_size != KEY_ACCOUNT ||
-		    !account_row_get(&row, k.mv_data, v.mv_data, v.mv_size))
-			continue;
-		id = get64be(k.mv_data);
-		if (is_scratch(id) ||
-		    (st->directory->lookup(st->directory_inst, row.name, &known) == PSTN_OK &&
-		     known.id == id))
-			continue;
-		walk_folders(l, id, row.name, list_orphan);
-	}
-	mdb_cursor_close(c);
 }
 
 void command_list(void *inst, struct pstn_call *c)
@@ -147,7 +122,7 @@ void command_list(void *inst, struct pstn_call *c)
 	}
 	call->open_array(c, NULL);
 	l.store->directory->each(l.store->directory_inst, list_account, &l);
-	list_orphans(&l);
+	(void)gone_each(l.store, l.txn, list_gone_account, &l);
 	call->close(c);
 	index_read_end(&l.store->index, l.txn);
 }
