@@ -476,7 +476,7 @@ inline group(p, log, r, i) {
 	if
 	:: r == NONE -> atomic { write_lock = NOBODY; r = 0 }
 	:: else ->
-		/* make_durable() */
+		/* group_write() */
 		atomic { note_end = r; note = log };
 		atomic {
 			file[r] = CACHED;

@@ -76,6 +76,14 @@ void compaction_start(struct store *);
 void compaction_drain(struct store *);
 void compaction_stop(struct store *);
 
+/* Ends logs of which enough is dead; the survey keeps the segments that are worth it, the best first;
+ * compact_choose.c. */
+void compactor_choose(struct compactor *);
+/* So many octets of a segment's, by the threshold. */
+bool compactor_worth(const struct compactor *, uint64_t octets, uint64_t of);
+/* It is not looked at again until more of it can be given back. */
+void compactor_remember_futile(struct compactor *, const struct survey_segment *);
+
 /* Segments that are gone for the index lose their files; compact_remove.c. */
 bool compactor_remove(struct compactor *);
 void compactor_tell_blocked(struct compactor *, uint32_t segment, const char *why);

@@ -1,5 +1,5 @@
 /*
- * apply_message.c - what records of messages, expunges and flags do to the index.
+ * apply_message.c - what records of messages and expunges do to the index.
  */
 #include "apply_parts.h"
 #include "format/bytes.h"
@@ -11,8 +11,8 @@
 
 /* ---- single rows ---- */
 
-static int put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY_MESSAGE],
-		       const struct message_row *row)
+int apply_put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY_MESSAGE],
+		      const struct message_row *row)
 {
 	unsigned char bytes[ROW_MESSAGE_MAX];
 	size_t n = message_row_put(row, key, bytes);
@@ -20,8 +20,8 @@ static int put_message(struct apply *a, MDB_dbi dbi, const unsigned char key[KEY
 	return apply_put_row(a, dbi, key, KEY_MESSAGE, bytes, n);
 }
 
-static int put_change(struct apply *a, uint64_t account, uint32_t folder, uint64_t change,
-		      uint32_t uid, const struct change_row *row)
+int apply_put_change(struct apply *a, uint64_t account, uint32_t folder, uint64_t change,
+		     uint32_t uid, const struct change_row *row)
 {
 	unsigned char key[KEY_CHANGE], bytes[ROW_CHANGE];
 
@@ -77,9 +77,8 @@ static int count_usage(struct apply *a, uint64_t account, int64_t messages, int6
 
 /* ---- messages ---- */
 
-/* A row that fails its checksum is mended where it is met. */
-static int look_up(struct apply *a, uint64_t account, uint32_t folder, uint32_t uid,
-		   struct message_row *row)
+int apply_look_up(struct apply *a, uint64_t account, uint32_t folder, uint32_t uid,
+		  struct message_row *row)
 {
 	int rc = index_message(a->index, a->txn, account, folder, uid, row);
 
@@ -124,7 +123,7 @@ void apply_advance(struct folder_row *f, const struct record *r)
 static int enter_live(struct apply *a, const struct record *r, const unsigned char *key,
 		      const struct message_row *row, struct folder_row *f)
 {
-	int rc = put_message(a, a->index->messages, key, row);
+	int rc = apply_put_message(a, a->index->messages, key, row);
 
 	if (rc == 0 && row->state & MESSAGE_NAMED)
 		rc = put_uidl(a, r->account, r->folder, r->uid, row->uidl);
@@ -143,7 +142,7 @@ static int enter_tombstone(struct apply *a, const struct record *r, const unsign
 		f->expunge_change = r->expunged_change;
 	if (r->expunged_change > f->change)
 		f->change = r->expunged_change;
-	return put_message(a, a->index->tombstones, key, row);
+	return apply_put_message(a, a->index->tombstones, key, row);
 }
 
 /* Octets of a message's record change from one segment's account to another's. */
@@ -213,7 +212,7 @@ static int move_message(struct apply *a, MDB_dbi dbi, const struct record *r,
 	take_flags(a, r, row);
 	apply_advance(&a->folder, r);
 	if (rc == 0)
-		rc = put_message(a, dbi, key, row);
+		rc = apply_put_message(a, dbi, key, row);
 	return rc == 0 && r->expunged_change && !row->expunged_change ? bury_moved(a, r, row) : rc;
 }
 
@@ -232,7 +231,7 @@ int apply_message(struct apply *a, const struct record *r, uint32_t segment, uin
 	key_message(key, r->account, r->folder, r->uid);
 	/* Above the folder's next uid nothing can be there: the usual case costs no look-up. */
 	if (r->uid < f->uidnext) {
-		rc = look_up(a, r->account, r->folder, r->uid, &row);
+		rc = apply_look_up(a, r->account, r->folder, r->uid, &row);
 		if (rc == 0)
 			return move_message(a, a->index->messages, r, key, &row, segment, offset);
 		if (rc == MDB_NOTFOUND)
@@ -303,7 +302,7 @@ static int bury(struct apply *a, const struct record *r, uint32_t uid, struct me
 	rc = apply_drop_row(a, a->index->messages, key, sizeof(key));
 	if (rc == 0 && row->state & MESSAGE_NAMED)
 		rc = drop_uidl(a, r->account, r->folder, uid, row->uidl);
-	return rc == 0 ? put_message(a, a->index->tombstones, key, row) : rc;
+	return rc == 0 ? apply_put_message(a, a->index->tombstones, key, row) : rc;
 }
 
 static int expunge_range(struct apply *a, const struct record *r, struct uid_range range)
@@ -311,7 +310,7 @@ static int expunge_range(struct apply *a, const struct record *r, struct uid_ran
 	for (uint32_t i = 0; i < range.count; i++) {
 		uint32_t uid = range.first + i;
 		struct message_row row;
-		int rc = look_up(a, r->account, r->folder, uid, &row);
+		int rc = apply_look_up(a, r->account, r->folder, uid, &row);
 
 		if (rc == 0)
 			rc = bury(a, r, uid, &row);
@@ -331,7 +330,8 @@ static int tell_expunge(struct apply *a, const struct record *r, const struct ui
 	memcpy(change.origin, r->origin, sizeof(change.origin));
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
 		change.count = ranges[i].count;
-		rc = put_change(a, r->account, r->folder, r->change, ranges[i].first, &change);
+		rc =
+		    apply_put_change(a, r->account, r->folder, r->change, ranges[i].first, &change);
 	}
 	return rc;
 }
@@ -354,74 +354,4 @@ int apply_expunge(struct apply *a, const struct record *r, const struct uid_rang
 	if (r->change > f->expunge_change)
 		f->expunge_change = r->change;
 	return tell_expunge(a, r, ranges, n);
-}
-
-/* ---- flags ---- */
-
-static int tell_flags(struct apply *a, const struct record *r, const struct flag_entry *e)
-{
-	struct change_row change = {.kind = CHANGE_FLAGS,
-				    .count = 1,
-				    .time = r->time,
-				    .before = e->before,
-				    .after = e->flags,
-				    .keywords_before = e->keywords_before};
-
-	memcpy(change.origin, r->origin, sizeof(change.origin));
-	return put_change(a, r->account, r->folder, r->change, e->uid, &change);
-}
-
-/* Compaction may write a change of flags again behind the expunge of its message. */
-static int set_flags_of_expunged(struct apply *a, const struct record *r,
-				 const struct flag_entry *e)
-{
-	unsigned char key[KEY_MESSAGE];
-	struct message_row row;
-	int rc = index_tombstone(a->index, a->txn, r->account, r->folder, e->uid, &row);
-
-	if (rc != 0 || row.change >= r->change)
-		return rc == MDB_NOTFOUND ? 0 : rc;
-	row.flags = e->flags;
-	row.keywords = e->keywords;
-	row.change = r->change;
-	key_message(key, r->account, r->folder, e->uid);
-	return put_message(a, a->index->tombstones, key, &row);
-}
-
-static int set_flags(struct apply *a, const struct record *r, const struct flag_entry *e)
-{
-	unsigned char key[KEY_MESSAGE];
-	struct message_row row;
-	int rc = look_up(a, r->account, r->folder, e->uid, &row);
-
-	if (rc == MDB_NOTFOUND && a->replay) {
-		rc = set_flags_of_expunged(a, r, e);
-		return rc == 0 ? tell_flags(a, r, e) : rc;
-	}
-	if (rc == MDB_NOTFOUND || (rc == 0 && row.change >= r->change))
-		return a->replay ? tell_flags(a, r, e) : 0;
-	if (rc != 0)
-		return rc == MDB_CORRUPTED ? 0 : rc;
-	a->folder.unseen += !(e->flags & PSTN_SEEN);
-	a->folder.unseen -= !(row.flags & PSTN_SEEN);
-	row.flags = e->flags;
-	row.keywords = e->keywords;
-	row.change = r->change;
-	key_message(key, r->account, r->folder, e->uid);
-	rc = put_message(a, a->index->messages, key, &row);
-	return rc == 0 ? tell_flags(a, r, e) : rc;
-}
-
-int apply_flags(struct apply *a, const struct record *r, const struct flag_entry *entries,
-		uint32_t n)
-{
-	struct folder_row *f;
-	int rc = apply_folder(a, r->account, r->folder, &f);
-
-	if (rc != 0)
-		return rc == MDB_NOTFOUND ? 0 : rc;
-	for (uint32_t i = 0; rc == 0 && i < n; i++)
-		rc = set_flags(a, r, &entries[i]);
-	apply_advance(f, r);
-	return rc;
 }
