@@ -2,7 +2,7 @@
  * test_accounts.c - the accounts module as others see it: verify, lookup, commands, other processes,
  * damaged files, and where passwords must not be found.
  */
-#include "fake_host.h"
+#include "module_rig.h"
 
 #include "modules/accounts/accounts.h"
 
@@ -10,7 +10,6 @@
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,21 +23,10 @@
 	":"                                                                                        \
 	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
-extern const struct pstn_module pstn_module;
-
 static struct accounts_conf conf;
-static struct pstn_self *self;
-static void *module;
 static struct pstn_session *session;
-static char err[512];
 
 /* ---- an instance ---- */
-
-static void *start_module(void)
-{
-	err[0] = '\0';
-	return pstn_module.start(self, fake_host(), &conf, err, sizeof(err));
-}
 
 static void begin(void)
 {
@@ -49,24 +37,15 @@ static void begin(void)
 				      .cache_ttl = 600000,
 				      .cache_size = 1024};
 	fake_begin();
-	self = fake_self("accounts");
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	make_instance("accounts", &conf);
+	must_start();
 	session = fake_session(self);
 }
 
 static void end(void)
 {
 	fake_close(session, "test is over");
-	pstn_module.stop(module);
-	CU_ASSERT_EQUAL(fake_end(), 0);
-}
-
-static void restart(void)
-{
-	pstn_module.stop(module);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	stop_and_end();
 }
 
 static const char *database(void)
@@ -79,26 +58,6 @@ static const char *database(void)
 }
 
 /* ---- commands ---- */
-
-static char answer[4096];
-
-/* "account passwd", "name", "a@b", "password", "x", NULL; true: it did not fail. */
-static bool command(const char *name, ...)
-{
-	struct pstn_call *call = fake_call();
-	const char *arg, *error;
-	va_list ap;
-
-	va_start(ap, name);
-	while ((arg = va_arg(ap, const char *)))
-		fake_call_arg(call, arg, va_arg(ap, const char *));
-	va_end(ap);
-	fake_call_run(call, &accounts_commands, name, module);
-	error = fake_call_error(call);
-	snprintf(answer, sizeof(answer), "%s", error ? error : fake_call_answer(call));
-	fake_call_free(call);
-	return !error;
-}
 
 static void add(const char *name, const char *password)
 {
@@ -641,8 +600,7 @@ static void test_ids_are_never_used_again(void)
 	/* Nor when the database was lost: its mail is still there. */
 	pstn_module.stop(module);
 	CU_ASSERT_EQUAL(unlink(database()), 0);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	CU_ASSERT_TRUE(fake_log_contains("database_created"));
 	add("mallory", "two");
 	CU_ASSERT_TRUE(id_of("mallory") > first + 1);
@@ -698,8 +656,7 @@ static void test_another_process_changes(void)
 	add("anna", "secret");
 	pstn_module.stop(module);
 	pid = other_process(&tell);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
 	CU_ASSERT_EQUAL(verify("anna", "secret"), PSTN_OK);
 	CU_ASSERT_TRUE(at_once);
@@ -759,8 +716,7 @@ static void test_damaged_file(void)
 	make_file(100, NULL);
 	refused("is damaged or no accounts database; restore it");
 	make_file(0, NULL);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	end();
 }
 
@@ -800,8 +756,7 @@ static void test_truncated_file(void)
 	}
 	CU_ASSERT_TRUE(refusals > 5);
 	CU_ASSERT_EQUAL(system(command_line), 0);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	CU_ASSERT_EQUAL(verify("u7", "pencil"), PSTN_OK);
 	end();
 }
@@ -831,8 +786,7 @@ static void test_damaged_row(void)
 	add("bert", "secret");
 	pstn_module.stop(module);
 	put_raw("accounts", "anna@example.org", "\x01\x00\x08\x00half", 8);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	CU_ASSERT_EQUAL(pstn_module.self_test(module, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(
 	    strstr(err, "account anna@example.org is cut short; remove and add"));
@@ -856,14 +810,12 @@ static void test_newer_format(void)
 	begin();
 	pstn_module.stop(module);
 	put_raw("meta", "format", two, sizeof(two));
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	pstn_module.stop(module);
 	put_raw("meta", "readable_by", two, sizeof(two));
 	refused("has format 2, written by a newer version");
 	put_raw("meta", "readable_by", "\x01\0\0\0\0\0\0", 8);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	end();
 }
 
@@ -878,8 +830,7 @@ static void test_unwritable_directory(void)
 	CU_ASSERT_EQUAL(mkdir(database(), 0700), 0);
 	refused("the accounts database cannot be opened");
 	CU_ASSERT_EQUAL(rmdir(database()), 0);
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	must_start();
 	end();
 }
 

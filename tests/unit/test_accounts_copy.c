@@ -1,14 +1,13 @@
 /*
  * test_accounts_copy.c - the accounts in a file for a backup, and what is missing of them back.
  */
-#include "fake_host.h"
+#include "module_rig.h"
 #include "suite.h"
 
 #include "modules/accounts/accounts.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +15,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const struct pstn_module pstn_module;
-
 static struct accounts_conf conf;
-static struct pstn_self *self;
-static void *module;
-static char answer[4096];
 
 static void start(const char *name)
 {
-	char err[512] = "";
-
 	conf = (struct accounts_conf){.default_domain = "",
 				      .scheme = VERIFIER_SCRAM_SHA_256,
 				      .scram_iterations = 4096,
 				      .password_max = 256,
 				      .cache_ttl = 600000,
 				      .cache_size = 64};
-	self = fake_self(name);
-	module = pstn_module.start(self, fake_host(), &conf, err, sizeof(err));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
+	make_instance(name, &conf);
+	must_start();
 }
 
 /* A database of its own beside the first one. */
@@ -43,29 +34,6 @@ static void move_to(const char *name)
 {
 	pstn_module.stop(module);
 	start(name);
-}
-
-static void end(void)
-{
-	pstn_module.stop(module);
-	CU_ASSERT_EQUAL(fake_end(), 0);
-}
-
-static bool command(const char *name, ...)
-{
-	struct pstn_call *call = fake_call();
-	const char *arg, *error;
-	va_list ap;
-
-	va_start(ap, name);
-	while ((arg = va_arg(ap, const char *)))
-		fake_call_arg(call, arg, va_arg(ap, const char *));
-	va_end(ap);
-	fake_call_run(call, &accounts_commands, name, module);
-	error = fake_call_error(call);
-	snprintf(answer, sizeof(answer), "%s", error ? error : fake_call_answer(call));
-	fake_call_free(call);
-	return !error;
 }
 
 static void add(const char *name)
@@ -150,7 +118,7 @@ static void everything_comes_back(void)
 	CU_ASSERT_EQUAL(load(fd, NULL, &added, &refused), PSTN_OK);
 	CU_ASSERT_EQUAL(added, 0);
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 static void what_is_there_stays(void)
@@ -178,7 +146,7 @@ static void what_is_there_stays(void)
 	CU_ASSERT_FALSE(logs_in("ann@example.org"));
 	CU_ASSERT_TRUE(logs_in("bob@example.org"));
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 /* Whoever has an id keeps it: mail is stored under it. */
@@ -209,7 +177,7 @@ static void ids_that_are_taken(void)
 	CU_ASSERT_EQUAL(refused, 1);
 	CU_ASSERT_EQUAL(id_of("ann@example.org"), 0);
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 /* Any octet that is another, and any end that comes too early: nothing is added. */
@@ -241,7 +209,7 @@ static void damaged_copies(void)
 	}
 	CU_ASSERT_EQUAL(id_of("ann@example.org"), 0);
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 /* More than the buffer holds, and a disk that has no room for it. */
@@ -278,7 +246,7 @@ static void many_accounts(void)
 	CU_ASSERT_EQUAL(load(fd, NULL, &added, &refused), PSTN_OK);
 	CU_ASSERT_EQUAL(added, 399);
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 static void every_allocation_fails(void)
@@ -310,7 +278,7 @@ static void every_allocation_fails(void)
 	}
 	fake_fail_alloc(0);
 	close(fd);
-	end();
+	stop_and_end();
 }
 
 int main(int argc, char **argv)

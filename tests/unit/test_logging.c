@@ -2,7 +2,7 @@
  * test_logging.c - the logging module: levels, files that move, fill up or cannot be written,
  * syslog, stderr, commands.
  */
-#include "fake_host.h"
+#include "module_rig.h"
 
 #include "modules/logging/logging.h"
 
@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-extern const struct pstn_module pstn_module;
-
 static struct logging_conf conf;
 static struct logging_file files[3];
-static struct pstn_self *self;
-static void *module;
-static char err[512];
 static const struct pstn_log_sink *sink;
 
 /* ---- an instance ---- */
@@ -52,7 +46,7 @@ static void prepare(void)
 	memset(files, 0, sizeof(files));
 	conf.files.items = files;
 	fake_begin();
-	self = fake_self("logging");
+	make_instance("logging", &conf);
 	sink = pstn_module.offers[0].table;
 }
 
@@ -61,24 +55,11 @@ static void add_file(const char *path)
 	files[conf.files.count++] = (struct logging_file){.path = strdup(path), .rotate_keep = 10};
 }
 
-static void *start_module(void)
-{
-	err[0] = '\0';
-	return pstn_module.start(self, fake_host(), &conf, err, sizeof(err));
-}
-
-static void start(void)
-{
-	module = start_module();
-	CU_ASSERT_PTR_NOT_NULL_FATAL(module);
-}
-
 static void end(void)
 {
-	pstn_module.stop(module);
+	stop_and_end();
 	for (unsigned i = 0; i < conf.files.count; i++)
 		free((void *)(uintptr_t)files[i].path);
-	CU_ASSERT_EQUAL(fake_end(), 0);
 }
 
 static struct pstn_log_event event_of(const char *service, int level, const char *event)
@@ -135,7 +116,7 @@ static void test_default_file(void)
 	struct stat file;
 
 	prepare();
-	start();
+	must_start();
 	CU_ASSERT_EQUAL(pstn_module.self_test(module, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(sink->level(module, "pop3"), PSTN_INFO);
 	log_one("pop3", PSTN_INFO, "login");
@@ -162,7 +143,7 @@ static void test_levels_and_services(void)
 	files[1].level = PSTN_ERROR;
 	files[2].services = (struct pstn_list){2, services};
 	files[2].format = FORMAT_JSON;
-	start();
+	must_start();
 	CU_ASSERT_EQUAL(sink->level(module, "pop3"), PSTN_PROTOCOL);
 	CU_ASSERT_EQUAL(sink->level(module, "imap"), PSTN_ERROR); /* the errors' file wants it */
 	CU_ASSERT_EQUAL(sink->level(module, "core"), PSTN_INFO);
@@ -194,7 +175,7 @@ static void test_a_batch_is_in_order(void)
 	struct stat file;
 
 	prepare();
-	start();
+	must_start();
 	for (unsigned i = 0; i < EVENTS; i++) {
 		snprintf(names[i], sizeof(names[i]), "e%u", i);
 		batch[i] = event_of("core", PSTN_INFO, names[i]);
@@ -216,7 +197,7 @@ static void test_a_batch_is_in_order(void)
 static void test_moved_away(void)
 {
 	prepare();
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	CU_ASSERT_EQUAL(rename(path_of("postern.log"), path_of("moved")), 0);
 	log_one("core", PSTN_INFO, "two");
@@ -235,7 +216,7 @@ static void test_moved_away(void)
 static void test_reopen(void)
 {
 	prepare();
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	CU_ASSERT_EQUAL(rename(path_of("postern.log"), path_of("moved")), 0);
 	sink->reopen(module);
@@ -261,7 +242,7 @@ static void test_rotate(void)
 	add_file(path_of("log"));
 	files[0].rotate_size = 400; /* ten lines are a little more */
 	files[0].rotate_keep = 2;
-	start();
+	must_start();
 	log_numbers(0, 35);
 	CU_ASSERT_EQUAL(lines_in(path_of("log")), 5);
 	CU_ASSERT_EQUAL(lines_in(path_of("log.1")), 10);
@@ -278,7 +259,7 @@ static void test_rotate_keeps_nothing(void)
 	add_file(path_of("log"));
 	files[0].rotate_size = 400;
 	files[0].rotate_keep = 0;
-	start();
+	must_start();
 	log_numbers(0, 15);
 	CU_ASSERT_EQUAL(lines_in(path_of("log")), 5);
 	CU_ASSERT_STRING_EQUAL(content(path_of("log.1")), "(no file)");
@@ -304,7 +285,7 @@ static void test_rotate_by_several_processes(void)
 		CU_ASSERT_TRUE_FATAL(writers[i] >= 0);
 		if (writers[i] > 0)
 			continue;
-		start();
+		must_start();
 		log_numbers(i * LINES, LINES);
 		pstn_module.stop(module);
 		_exit(0);
@@ -320,7 +301,7 @@ static void test_rotate_by_several_processes(void)
 	}
 	CU_ASSERT_EQUAL(total, WRITERS * LINES);
 	CU_ASSERT_STRING_NOT_EQUAL(content(path_of("log.10")), "(no file)");
-	start();
+	must_start();
 	end();
 }
 
@@ -332,7 +313,7 @@ static void test_unwritable_file(void)
 	add_file(path_of("good"));
 	add_file(path_of("bad"));
 	CU_ASSERT_EQUAL(mkdir(path_of("bad"), 0700), 0);
-	start();
+	must_start();
 	CU_ASSERT_EQUAL(pstn_module.self_test(module, err, sizeof(err)), -1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err, "/bad: cannot be written: Is a directory"));
 	log_one("core", PSTN_INFO, "one");
@@ -360,7 +341,7 @@ static void test_device_full(void)
 	prepare();
 	add_file("/dev/full");
 	add_file(path_of("good"));
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	log_one("core", PSTN_INFO, "two");
 	CU_ASSERT_EQUAL(lines_in(path_of("good")), 2);
@@ -374,7 +355,7 @@ static void test_disk_fills_within_a_line(void)
 	struct rlimit before, small;
 
 	prepare();
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	signal(SIGXFSZ, SIG_IGN);
 	getrlimit(RLIMIT_FSIZE, &before);
@@ -397,7 +378,7 @@ static void test_fifo_without_reader(void)
 	prepare();
 	add_file(path_of("fifo"));
 	CU_ASSERT_EQUAL(mkfifo(path_of("fifo"), 0600), 0);
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	CU_ASSERT_PTR_NOT_NULL(fake_log_find("log_sink_failed"));
 	end();
@@ -407,7 +388,7 @@ static void test_directory_appears_later(void)
 {
 	prepare();
 	add_file(path_of("sub/log"));
-	start();
+	must_start();
 	log_one("core", PSTN_INFO, "one");
 	CU_ASSERT_EQUAL(mkdir(path_of("sub"), 0700), 0);
 	fake_advance(1000);
@@ -458,7 +439,7 @@ static void test_syslog(void)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	fd = syslog_daemon();
-	start();
+	must_start();
 	CU_ASSERT_EQUAL(pstn_module.self_test(module, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(fake_log_count(), 0);
 	log_one("pop3", PSTN_INFO, "login");
@@ -486,7 +467,7 @@ static void test_syslog_away(void)
 	int fd;
 
 	prepare_syslog();
-	start();
+	must_start();
 	CU_ASSERT_EQUAL(pstn_module.self_test(module, err, sizeof(err)), 0);
 	CU_ASSERT_PTR_NOT_NULL(fake_log_find("syslog_unreachable"));
 	log_one("core", PSTN_INFO, "one");
@@ -512,7 +493,7 @@ static void test_syslog_stuck(void)
 
 	prepare_syslog();
 	fd = syslog_daemon();
-	start();
+	must_start();
 	for (unsigned i = 0; i < EVENTS; i++)
 		batch[i] = event_of("core", PSTN_INFO, "x");
 	clock_gettime(CLOCK_MONOTONIC, &from);
@@ -538,7 +519,7 @@ static void test_syslog_long_message(void)
 
 	prepare_syslog();
 	fd = syslog_daemon();
-	start();
+	must_start();
 	memset(value, 'x', sizeof(value) - 1);
 	for (unsigned i = 0; i < 6; i++)
 		fields[i] = PSTN_S("v", value);
@@ -561,7 +542,7 @@ static void test_stderr(void)
 	conf.stderr.enabled = true;
 	conf.stderr.format = FORMAT_JSON;
 	CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
-	start();
+	must_start();
 	dup2(pipes[1], STDERR_FILENO);
 	log_one("core", PSTN_INFO, "one");
 	dup2(saved, STDERR_FILENO);
@@ -584,7 +565,7 @@ static void test_stderr_stuck(void)
 	prepare();
 	conf.stderr.enabled = true;
 	CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
-	start();
+	must_start();
 	for (unsigned i = 0; i < EVENTS; i++)
 		batch[i] = event_of("core", PSTN_INFO, "x");
 	dup2(pipes[1], STDERR_FILENO);
@@ -604,32 +585,13 @@ static void test_stderr_stuck(void)
 
 /* ---- commands ---- */
 
-static char answer[2048];
-
-static bool command(const char *name, ...)
-{
-	struct pstn_call *call = fake_call();
-	const char *arg, *error;
-	va_list ap;
-
-	va_start(ap, name);
-	while ((arg = va_arg(ap, const char *)))
-		fake_call_arg(call, arg, va_arg(ap, const char *));
-	va_end(ap);
-	fake_call_run(call, &logging_commands, name, module);
-	error = fake_call_error(call);
-	snprintf(answer, sizeof(answer), "%s", error ? error : fake_call_answer(call));
-	fake_call_free(call);
-	return !error;
-}
-
 static void test_log_level(void)
 {
 	static struct logging_service_level levels[] = {{"imap", PSTN_WARNING}};
 
 	prepare();
 	conf.levels = (struct pstn_list){1, levels};
-	start();
+	must_start();
 	CU_ASSERT_TRUE(command("log levels", NULL));
 	CU_ASSERT_STRING_EQUAL(
 	    answer, "[{\"service\":\"imap\",\"level\":\"warning\",\"from\":\"configuration\"},"
@@ -663,7 +625,7 @@ static void test_log_level_refusals(void)
 	char service[80];
 
 	prepare();
-	start();
+	must_start();
 	CU_ASSERT_FALSE(command("log level", "service", "pop3", "level", "debug", NULL));
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer, "\"debug\" is no level; expected off, critical"));
 	for (unsigned i = 0; i < 6; i++) {
