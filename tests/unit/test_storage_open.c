@@ -249,6 +249,49 @@ static void a_checkpoints_first_sync_fails(void)
 	trial_end(&t);
 }
 
+/* ---- making the index anew, when it is asked for ---- */
+
+/* Whether the directory is synced after that name was made in it, or was its new name. */
+static bool name_is_safe(const struct disk_history *h, enum disk_kind kind, const char *name)
+{
+	const struct disk_op *made = NULL;
+
+	for (uint32_t i = h->first; i < h->count; i++) {
+		const struct disk_op *op = &h->ops[i];
+
+		if (op->kind == kind && strcmp(kind == DISK_RENAME ? op->to : op->name, name) == 0)
+			made = op;
+		else if (made && op->kind == DISK_SYNC && op->object == made->directory)
+			return true;
+	}
+	return false;
+}
+
+/* Who was told that it will be made has not to ask again; and once it is, the old one stays away. */
+static void remembers_what_was_asked_for(void)
+{
+	struct rig r;
+	struct disk_history h;
+
+	rig_begin(&r);
+	CU_ASSERT_FATAL(rig_open(&r));
+	deliver(&r, "text\n");
+	disk_record(fake_directory());
+	rig_command(&r, "storage rebuild-index", NULL, NULL, NULL, NULL, -1);
+	CU_ASSERT_FALSE(rig_command_failed());
+	disk_stop(&h);
+	CU_ASSERT_TRUE(name_is_safe(&h, DISK_ENTER, "rebuild"));
+	rig_close(&r);
+	disk_record(fake_directory());
+	CU_ASSERT_FATAL(rig_open(&r));
+	CU_ASSERT_TRUE(r.store->rebuilt);
+	disk_stop(&h);
+	CU_ASSERT_TRUE(name_is_safe(&h, DISK_RENAME, "index.damaged"));
+	CU_ASSERT_TRUE(name_is_safe(&h, DISK_ENTER, "index"));
+	expect_text(&r, 1, "text\r\n");
+	rig_end(&r);
+}
+
 /* ---- what a lowered durability had not synced ---- */
 
 static void flip(struct rig *r, const char *text)
@@ -463,6 +506,7 @@ static const struct suite_case cases[] = {
     {"a log that is older than the index", opens_with_an_older_log},
     {"what is synced before a checkpoint", syncs_before_a_checkpoint},
     {"that sync fails", a_checkpoints_first_sync_fails},
+    {"making the index anew is asked for", remembers_what_was_asked_for},
     {"torn behind a checkpoint", leaves_out_what_was_not_synced},
     {"making the index anew with reads that fail", makes_anew_with_reads_that_fail},
     {"a large message in a group that is not cut", drops_a_large_message_that_was_not_cut},

@@ -198,12 +198,17 @@ bool home_rebuild_asked(struct store *st)
 
 int home_ask_rebuild(struct store *st)
 {
-	int fd = openat(st->dir, "index/rebuild", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int dir = openat(st->dir, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, rc = 0;
 
-	if (fd < 0)
+	if (dir < 0)
 		return errno;
-	close(fd);
-	return 0;
+	fd = openat(dir, "rebuild", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || fsync(dir) != 0)
+		rc = errno;
+	if (fd >= 0)
+		close(fd);
+	close(dir);
+	return rc;
 }
 
 bool home_index_doubted(struct store *st)
@@ -255,8 +260,9 @@ int home_discard_index(struct store *st, char *err, size_t n)
 		return 0;
 	}
 	clear_directory(st, "index.damaged");
+	/* The old one must not come back after a power cut: segments that it needs may be gone then. */
 	if (renameat(st->dir, "index", st->dir, "index.damaged") != 0 ||
-	    mkdirat(st->dir, "index", 0700) != 0)
+	    mkdirat(st->dir, "index", 0700) != 0 || fsync(st->dir) != 0)
 		return home_say(st, err, n, "index", strerror(errno));
 	return 0;
 }
