@@ -65,23 +65,26 @@ static uint64_t account_id(const char *name)
 	return account.id;
 }
 
-/* The page that each row stands on; after this all are mapped. */
-static void find_pages(struct rig *r, uint64_t account, uint64_t pages[EACH])
+/* The page that a row stands on; after this it is mapped. */
+static uint64_t page_of(struct rig *r, uint64_t account, uint32_t uid)
 {
+	unsigned char key[KEY_MESSAGE];
+	MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
 	size_t page_size;
 	char *map = map_of(r, &page_size);
 	MDB_txn *txn;
 
 	CU_ASSERT_EQUAL_FATAL(index_read(&r->store->index, &txn), 0);
-	for (uint32_t uid = 1; uid <= EACH; uid++) {
-		unsigned char key[KEY_MESSAGE];
-		MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
-
-		key_message(key, account, FOLDER_INBOX, uid);
-		CU_ASSERT_EQUAL_FATAL(mdb_get(txn, r->store->index.messages, &k, &v), 0);
-		pages[uid - 1] = (uint64_t)((char *)v.mv_data - map) / page_size;
-	}
+	key_message(key, account, FOLDER_INBOX, uid);
+	CU_ASSERT_EQUAL_FATAL(mdb_get(txn, r->store->index.messages, &k, &v), 0);
 	index_read_end(&r->store->index, txn);
+	return (uint64_t)((char *)v.mv_data - map) / page_size;
+}
+
+static void find_pages(struct rig *r, uint64_t account, uint64_t pages[EACH])
+{
+	for (uint32_t uid = 1; uid <= EACH; uid++)
+		pages[uid - 1] = page_of(r, account, uid);
 }
 
 /* How many of the rows from first to last stand on a page that is mapped, without touching any. */
@@ -248,6 +251,38 @@ static void leaves_large_folders_to_jobs(void)
 	fake_settle();
 	maildrop_table.close(enter(&r, s, users[0]));
 	CU_ASSERT_FALSE(lists_at_once(d, 1123, 1, &got));
+	maildrop_table.close(d);
+	fake_close(s, "test");
+	rig_end(&r);
+}
+
+/* Also when the account's mail has not been read since the start. */
+static void brings_a_small_folder_when_it_is_opened(void)
+{
+	static uint64_t pages[EACH];
+	struct pstn_session *s;
+	struct pstn_maildrop *d;
+	struct rig r;
+	uint32_t got;
+
+	begin(&r);
+	deliver(&r, users[0], EACH);
+	deliver(&r, users[1], 50);
+	for (uint32_t uid = 1; uid <= 50; uid++)
+		pages[uid - 1] = page_of(&r, account_id(users[1]), uid);
+	CU_ASSERT_FATAL(rig_reopen(&r));
+	s = fake_session(r.self);
+	d = enter(&r, s, users[1]);
+	CU_ASSERT_EQUAL(mapped(&r, pages, 1, 50), 50);
+	CU_ASSERT_TRUE(lists_at_once(d, 1, 50, &got));
+	CU_ASSERT_TRUE(lists_at_once(d, 17, 1, &got));
+	maildrop_table.close(d);
+	d = enter(&r, s, users[1]);
+	CU_ASSERT_TRUE(lists_at_once(d, 1, 50, &got));
+	/* Much later they may have gone from memory. */
+	fake_advance(61000);
+	CU_ASSERT_FALSE(lists_at_once(d, 1, 50, &got));
+	CU_ASSERT_TRUE(lists_at_once(d, 1, 50, &got));
 	maildrop_table.close(d);
 	fake_close(s, "test");
 	rig_end(&r);
@@ -452,6 +487,7 @@ static const struct suite_case cases[] = {
     {"pages of a range are brought", brings_pages_of_a_range},
     {"nothing is found where nothing is", finds_nothing},
     {"large folders are left to jobs", leaves_large_folders_to_jobs},
+    {"a small folder is brought when it is opened", brings_a_small_folder_when_it_is_opened},
     {"a listing is answered from what a job has read", lists_from_what_a_job_has_read},
     {"rows from leaves are those of LMDB", reads_the_same_rows_from_leaves},
     {"rows are found in leaves", finds_rows_in_leaves},

@@ -21,21 +21,52 @@ static bool is_small(const struct pstn_maildrop *d)
 	return d->view.messages <= VIEW_NEAR_MESSAGES;
 }
 
+bool maildrop_was_near(const struct pstn_maildrop *d)
+{
+	return d->view.store->host->now() < d->near.until;
+}
+
 bool maildrop_is_near(const struct pstn_maildrop *d, uint32_t number)
 {
-	const struct near *n = &d->near;
+	return number >= d->near.first && number < d->near.end && maildrop_was_near(d);
+}
 
-	return is_small(d) ||
-	       (number >= n->first && number < n->end && d->view.store->host->now() < n->until);
+static void set_near(struct pstn_maildrop *d, uint32_t first, uint32_t count)
+{
+	d->near =
+	    (struct near){first, (uint64_t)first + count, d->view.store->host->now() + NEAR_TIME};
+}
+
+bool maildrop_is_all_near(const struct pstn_maildrop *d)
+{
+	return is_small(d) && maildrop_is_near(d, 1);
+}
+
+void maildrop_set_all_near(struct pstn_maildrop *d)
+{
+	if (is_small(d))
+		set_near(d, 1, VIEW_NEAR_MESSAGES);
+}
+
+void maildrop_bring_all_near(struct pstn_maildrop *d)
+{
+	if (!is_small(d) || view_map(&d->view, true) != PSTN_OK)
+		return;
+	if (d->view.messages > 0)
+		view_bring(&d->view, 1, d->view.messages);
+	maildrop_set_all_near(d);
 }
 
 void maildrop_bring_near(struct pstn_maildrop *d, uint32_t number)
 {
 	if (maildrop_is_near(d, number))
 		return;
+	if (is_small(d)) {
+		maildrop_bring_all_near(d);
+		return;
+	}
 	view_bring(&d->view, number, NEAR_ROWS);
-	d->near = (struct near){number, (uint64_t)number + NEAR_ROWS,
-				d->view.store->host->now() + NEAR_TIME};
+	set_near(d, number, NEAR_ROWS);
 }
 
 /* ---- batches ---- */
@@ -101,7 +132,7 @@ static int list_by_job(struct call *c)
 
 	if (status != PSTN_OK)
 		return status;
-	if (!c->list.many)
+	if (is_small(d) || !c->list.many)
 		maildrop_bring_near(d, c->list.first);
 	c->list.batched = true;
 	return fill_batch(d, c->list.first,
@@ -121,7 +152,7 @@ static int list_here(struct call *c, bool may_block)
 	c->list.batched = many && is_batched(d, c->list.first);
 	if (c->list.batched)
 		return PSTN_OK;
-	if (!may_block && !(many ? is_small(d) : maildrop_is_near(d, c->list.first)))
+	if (!may_block && !(many ? maildrop_is_all_near(d) : maildrop_is_near(d, c->list.first)))
 		return VIEW_COLD;
 	status = view_map(&d->view, may_block);
 	if (status == PSTN_OK)

@@ -6,6 +6,7 @@
 #include "store.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* ---- calls ---- */
 
@@ -83,7 +84,7 @@ int maildrop_call(struct call *c)
 	bool may_block = !d->session;
 	int status = VIEW_COLD;
 
-	if (may_block || warm_is(d->view.store, d->view.account))
+	if (may_block || warm_is(d->view.store, d->view.account) || maildrop_was_near(d))
 		status = c->run(c, may_block);
 	if (status == PSTN_OK)
 		c->give(c);
@@ -92,12 +93,28 @@ int maildrop_call(struct call *c)
 
 /* ---- open ---- */
 
+/* A job brings the rows of a small folder as well, so that what follows needs none; INBOX is then
+ * opened on the reactor for a while. */
 static int open_run(struct call *c, bool may_block)
 {
 	struct view *v = &c->drop->view;
+	bool inbox = strcasecmp(c->open.folder, "INBOX") == 0;
+	int status;
 
-	(void)may_block;
-	return view_open(v, v->store, v->account, c->open.folder);
+	if (!may_block && !inbox)
+		return VIEW_COLD;
+	status = view_open(v, v->store, v->account, c->open.folder);
+	if (status != PSTN_OK)
+		return status;
+	if (!may_block) {
+		maildrop_set_all_near(c->drop);
+		return PSTN_OK;
+	}
+	if (c->drop->session)
+		maildrop_bring_all_near(c->drop);
+	if (c->drop->session && inbox)
+		warm_set(v->store, v->account);
+	return PSTN_OK;
 }
 
 static void open_give(struct call *c)
@@ -244,7 +261,7 @@ static void drop_flag(struct pstn_maildrop *d, uint32_t number, uint32_t add, ui
 	if (number == 0 || number > v->messages)
 		return;
 	/* Flags follow a read or a list, which made the map. One may be making it just now. */
-	if (!d->mapped && atomic_load(&d->refs) == 1)
+	if (!d->mapped && atomic_load(&d->refs) == 1 && (!d->session || maildrop_is_all_near(d)))
 		d->mapped = view_map(v, !d->session) == PSTN_OK;
 	if (!d->mapped)
 		return;

@@ -71,10 +71,18 @@ void maildrop_release(struct pstn_maildrop *);
 
 /* ---- rows near by, for calls that need one ---- */
 
+/* Whether a job has read of the folder a moment ago, so that its totals can be had without waiting. */
+bool maildrop_was_near(const struct pstn_maildrop *);
 /* Whether a reactor can read the row without waiting. */
 bool maildrop_is_near(const struct pstn_maildrop *, uint32_t number);
-/* Makes it so, for those that follow as well. On a job thread. */
+/* Makes it so, for those that follow as well. After view_map(), on a job thread. */
 void maildrop_bring_near(struct pstn_maildrop *, uint32_t number);
+/* The same of a whole folder that is small; of a large one nothing is done, and it is never so. What
+ * cannot be read is not near, and whoever asks for it is told by a job. */
+bool maildrop_is_all_near(const struct pstn_maildrop *);
+void maildrop_bring_all_near(struct pstn_maildrop *);
+/* A job has done so for the same folder a moment ago. */
+void maildrop_set_all_near(struct pstn_maildrop *);
 
 /* ---- members of the table ---- */
 

@@ -108,7 +108,7 @@ int maildrop_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t 
 	struct removal *r;
 	int status = VIEW_COLD;
 
-	if (d->mapped || warm_is(st, d->view.account))
+	if (d->mapped || maildrop_is_all_near(d))
 		status = view_map(&d->view, false);
 	if (n == 0)
 		return PSTN_OK;

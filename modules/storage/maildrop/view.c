@@ -52,9 +52,7 @@ int view_open(struct view *v, struct store *st, uint64_t account, const char *fo
 		rc = load(v, txn, folder);
 		index_read_end(&st->index, txn);
 	}
-	if (rc == 0)
-		warm_set(st, account);
-	else
+	if (rc != 0)
 		snapshots_close(st, v);
 	return index_status(rc);
 }
