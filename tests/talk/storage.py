@@ -89,7 +89,7 @@ def test_rebuild():
 
 def test_scrub_survives_a_reload():
     """The new generation goes on; there is one result."""
-    with Server(modules={"storage": {"scrub_rate": "64KiB"}}) as postern:
+    with Server(modules={"storage": {"scrub_rate": "256KiB"}}) as postern:
         with_mail(postern, 30)
         postern.deliver(USER, MESSAGE * 2000)
         postern.ctl("storage", "scrub")

@@ -1,11 +1,11 @@
 """pop3.so is replaced under live sessions by an edition with larger sessions and other words."""
 import resource
 
-from server import Server, Skip, check, eq, wait_until
+from server import SLOW, Server, Skip, check, eq, wait_until
 
 USER, PASSWORD = "ann@example.org", "secret"
 FIRST, SECOND = "Postern", "Postern, second edition"
-SESSIONS = 10000
+SESSIONS = int(10000 / SLOW)  # a sanitizer sees what it looks for in fewer
 
 
 def edition(pop):
