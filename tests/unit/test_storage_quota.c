@@ -245,6 +245,63 @@ static void refuses_while_it_comes(void)
 	end();
 }
 
+static int told;
+
+static void tell(void *arg, int status)
+{
+	(void)arg;
+	told = status;
+}
+
+/* On a reactor: what is held may be on the disk, so a job asks. */
+static void refuses_sessions_by_jobs(void)
+{
+	static const struct {
+		uint64_t expected;
+		size_t octets; /* that come */
+		int begun, written;
+	} cases[] = {
+	    {91, 0, PSTN_E_QUOTA, 0},        {90, 90, PSTN_OK, PSTN_OK},
+	    {0, 91, PSTN_OK, PSTN_E_QUOTA},  {0, 90, PSTN_OK, PSTN_OK},
+	    {10, 91, PSTN_OK, PSTN_E_QUOTA}, {200000000, 0, PSTN_E_QUOTA, 0},
+	};
+	const struct pstn_quota account = {0, 100}, none = {0, 0};
+	struct pstn_account who;
+	char text[100];
+
+	memset(text, 'x', sizeof(text));
+	begin(account, none);
+	CU_ASSERT_EQUAL(deliver(ANN, TEN), PSTN_OK);
+	rig_account(&who, ANN);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pstn_delivery_request q = {.size = sizeof(q),
+						  .account = &who,
+						  .folder = "INBOX",
+						  .expected = cases[i].expected};
+		struct pstn_session *s = fake_session(r.self);
+		struct pstn_delivery *d = NULL;
+
+		CU_ASSERT_EQUAL_FATAL(delivery_table.begin(r.store, s, &q, &d, tell, NULL),
+				      PSTN_LATER);
+		CU_ASSERT_PTR_NULL(d);
+		fake_settle();
+		CU_ASSERT_EQUAL_FATAL(told, cases[i].begun);
+		CU_ASSERT_EQUAL(d != NULL, told == PSTN_OK);
+		if (d) {
+			told = delivery_table.write(d, text, cases[i].octets, tell, NULL);
+			CU_ASSERT_EQUAL(told, cases[i].octets > 90 ? PSTN_LATER : cases[i].written);
+			fake_settle();
+			CU_ASSERT_EQUAL(told, cases[i].written);
+			delivery_table.abort(d);
+		}
+		/* One whose session ends meanwhile is forgotten. */
+		CU_ASSERT_EQUAL(delivery_table.begin(r.store, s, &q, &d, tell, NULL), PSTN_LATER);
+		fake_close(s, "test");
+		fake_settle();
+	}
+	end();
+}
+
 /* ---- what frees and what does not ---- */
 
 static void deletes_free_at_once(void)
@@ -522,6 +579,7 @@ static const struct suite_case cases[] = {
     {"totals survive restart, rebuild, removal", totals_survive_a_rebuild},
     {"totals follow a renamed account", totals_follow_a_rename},
     {"a warning for each crossing", warns_once_per_crossing},
+    {"a session is refused by a job", refuses_sessions_by_jobs},
     {"refusals are counted, and logged seldom", tells_refusals_seldom},
     {"the deliverer is told what is full", tells_the_deliverer},
     {"mailbox quota", reports_usage},

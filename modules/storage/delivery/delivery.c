@@ -10,32 +10,69 @@
 #include <stdio.h>
 #include <string.h>
 
-/* PSTN_OK, or the delivery is gone. */
-static int expect(struct pstn_delivery *d, uint64_t octets)
-{
-	int status = delivery_expect(d, octets);
+/* ---- begin ---- */
 
-	if (status != PSTN_OK)
+static int expect_work(void *arg)
+{
+	struct pstn_delivery *d = arg;
+
+	return delivery_expect(d, d->expected);
+}
+
+static void expect_done(void *arg, int status)
+{
+	struct pstn_delivery *d = arg;
+
+	if (status == PSTN_OK)
+		*d->begun = d;
+	else
 		delivery_free(d);
-	return status;
+	d->done(d->arg, status);
+}
+
+static void expect_orphan(void *arg)
+{
+	delivery_free(arg);
+}
+
+/* What the account and its domain hold may have to be read from the disk. */
+static int expect_later(struct pstn_delivery *d, struct pstn_delivery **out, pstn_done *done,
+			void *arg)
+{
+	struct store *st = d->store;
+
+	d->begun = out;
+	d->done = done;
+	d->arg = arg;
+	if (st->host->job(st->self, d->session, expect_work, expect_done, expect_orphan, d))
+		return PSTN_LATER;
+	return PSTN_E_NO_MEMORY;
 }
 
 static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_request *q,
 		 struct pstn_delivery **out, pstn_done *done, void *arg)
 {
-	int status = delivery_begin(inst, q, NULL, out);
+	struct pstn_delivery *d;
+	int status = delivery_begin(inst, q, NULL, &d);
 
-	(void)done;
-	(void)arg;
-	if (status == PSTN_OK)
-		status = expect(*out, q->expected);
-	if (status != PSTN_OK || !s)
+	if (status != PSTN_OK)
 		return status;
-	(*out)->session = s;
-	snprintf((*out)->pending.origin, sizeof((*out)->pending.origin), "%s",
-		 (*out)->store->host->id(s));
+	d->expected = q->expected;
+	d->session = s;
+	if (s)
+		snprintf(d->pending.origin, sizeof(d->pending.origin), "%s", d->store->host->id(s));
+	if (s && quota_limits(&d->pending.quota))
+		status = expect_later(d, out, done, arg);
+	else
+		status = expect_work(d);
+	if (status == PSTN_OK)
+		*out = d;
+	else if (status != PSTN_LATER)
+		delivery_free(d);
 	return status;
 }
+
+/* ---- write ---- */
 
 static void release(struct pstn_delivery *d)
 {
@@ -69,7 +106,8 @@ static int write_later(struct pstn_delivery *d)
 {
 	struct store *st = d->store;
 
-	d->copy = store_alloc(st, d->in_length);
+	/* Perhaps all has been taken, and only the quota has to be asked. */
+	d->copy = store_alloc(st, d->in_length + 1);
 	if (!d->copy)
 		return PSTN_E_NO_MEMORY;
 	memcpy(d->copy, d->in, d->in_length);

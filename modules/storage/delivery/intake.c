@@ -213,7 +213,7 @@ int delivery_expect(struct pstn_delivery *d, uint64_t octets)
 /* Takes d->in; VIEW_COLD leaves what has to be taken where it may wait. */
 int intake_take(struct pstn_delivery *d, bool may_block)
 {
-	while (d->in_length > 0) {
+	for (;;) {
 		size_t taken = wire_feed(&d->wire, d->in, d->in_length, &d->out);
 		int status = PSTN_OK;
 
@@ -224,11 +224,9 @@ int intake_take(struct pstn_delivery *d, bool may_block)
 			return PSTN_E_TOO_LARGE;
 		/* Meanwhile mail may have gone. */
 		if (d->wire.octets > d->room)
-			status = delivery_expect(d, d->wire.octets);
-		if (status != PSTN_OK)
+			status = may_block ? delivery_expect(d, d->wire.octets) : VIEW_COLD;
+		if (status != PSTN_OK || d->in_length == 0)
 			return status;
-		if (d->in_length == 0)
-			break;
 		if (d->out.ndots == d->out.dots_room)
 			status = more_dots(d);
 		else
@@ -236,7 +234,6 @@ int intake_take(struct pstn_delivery *d, bool may_block)
 		if (status != PSTN_OK)
 			return status;
 	}
-	return PSTN_OK;
 }
 
 int intake_settle(struct pstn_delivery *d, int status)

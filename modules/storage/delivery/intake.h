@@ -32,7 +32,9 @@ struct pstn_delivery {
 	bool committed;       /* else its segment is discarded */
 	atomic_uint refs;     /* the deliverer's, and one of a job under way */
 	int status;           /* not PSTN_OK: nothing more is taken */
+	uint64_t expected;    /* octets that were announced; 0: unknown */
 	/* the call under way */
+	struct pstn_delivery **begun;
 	const char *in;
 	size_t in_length;
 	char *copy; /* of what a job takes */

@@ -14,7 +14,7 @@ void quota_of(struct quota *q, const struct pstn_account *account)
 				     account->domain_quota.messages, account->domain_quota.octets}};
 }
 
-static bool is_limited(const struct quota *q)
+bool quota_limits(const struct quota *q)
 {
 	for (unsigned i = 0; i < QUOTA_SCOPES; i++) {
 		if (q->limit[i])
@@ -81,7 +81,7 @@ int quota_judge(struct apply *a, uint64_t account, struct quota *q, uint64_t mes
 	int rc;
 
 	*status = PSTN_OK;
-	if (!is_limited(q))
+	if (!quota_limits(q))
 		return 0;
 	rc = apply_owner(a, account, &owner);
 	if (rc == 0)
@@ -128,7 +128,7 @@ void quota_usage(struct store *st, const struct pstn_account *account, struct qu
 int quota_expect(struct store *st, uint64_t account, const char *name, struct quota *q,
 		 uint64_t octets)
 {
-	if (!is_limited(q) || !read_usage(st, account, name, q))
+	if (!quota_limits(q) || !read_usage(st, account, name, q))
 		return PSTN_OK;
 	q->added = octets;
 	return compare(q, 1);

@@ -42,9 +42,11 @@ void quota_of(struct quota *, const struct pstn_account *);
 int quota_judge(struct apply *, uint64_t account, struct quota *, uint64_t messages,
 		uint64_t octets, int *status);
 /* The same without a lock, for whoever begins to send: PSTN_OK or PSTN_E_QUOTA. What cannot be read
- * is no reason to refuse; the group judges again. Does not wait. */
+ * is no reason to refuse; the group judges again. Waits for no lock, but may for the disk. */
 int quota_expect(struct store *, uint64_t account, const char *name, struct quota *,
 		 uint64_t octets);
+/* Whether there is any. */
+bool quota_limits(const struct quota *);
 /* Limits and what is held now. */
 void quota_usage(struct store *, const struct pstn_account *, struct quota *);
 /* Octets that may still come before quota_expect() says no; UINT64_MAX: any. */
