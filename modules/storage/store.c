@@ -144,6 +144,30 @@ void store_prime_soon(struct store *st)
 		atomic_store(&st->priming, false);
 }
 
+static int tidy_work(void *arg)
+{
+	struct store *st = arg;
+
+	files_tidy(&st->files);
+	atomic_store(&st->tidying, false);
+	return PSTN_OK;
+}
+
+static void tidy_orphan(void *arg)
+{
+	struct store *st = arg;
+
+	atomic_store(&st->tidying, false);
+}
+
+static void tidy_soon(struct store *st)
+{
+	if (atomic_load(&st->stopping) || atomic_exchange(&st->tidying, true))
+		return;
+	if (!st->host->job(st->self, NULL, tidy_work, nothing_done, tidy_orphan, st))
+		atomic_store(&st->tidying, false);
+}
+
 static void tick(void *arg, int status)
 {
 	struct store *st = arg;
@@ -155,7 +179,7 @@ static void tick(void *arg, int status)
 	 * processes may wait for what has to be cut off here. */
 	if (st->options.durability != DURABILITY_NONE || st->commit.uncut)
 		store_checkpoint_soon(st);
-	files_forget_removed(&st->files);
+	tidy_soon(st);
 	/* There was no memory to go on. */
 	if (!st->compaction.timer && !st->compaction.working && !st->compaction.draining)
 		compaction_start(st);

@@ -120,7 +120,7 @@ struct store {
 	struct pstn_op *timer;
 	struct compaction compaction;
 	struct scrub scrub;
-	_Atomic bool checkpoint_queued, priming;
+	_Atomic bool checkpoint_queued, priming, tidying;
 	_Atomic bool stopping;
 	uint64_t recovered_records, recovered_ms;
 	bool served;     /* it was opened whole */

@@ -95,7 +95,7 @@ bool compactor_remove(struct compactor *c)
 		compactor_tell_blocked(c, ids[0], "that its file was removed cannot be synced");
 		return false;
 	}
-	files_forget_removed(&st->files);
+	files_tidy(&st->files);
 	if (!forget_rows(c, ids, n)) {
 		compactor_tell_blocked(c, ids[0], "the index cannot be changed; the log has more");
 		return false;

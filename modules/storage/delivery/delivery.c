@@ -10,6 +10,38 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- the end ---- */
+
+static int discard_work(void *arg)
+{
+	struct pstn_delivery *d = arg;
+
+	segment_discard(d->store, &d->large);
+	return PSTN_OK;
+}
+
+static void discard_done(void *arg, int status)
+{
+	(void)status;
+	delivery_free(arg);
+}
+
+static void discard_orphan(void *arg)
+{
+	delivery_free(arg);
+}
+
+/* Removing a large file may wait for the disk. */
+static void drop(struct pstn_delivery *d)
+{
+	struct store *st = d->store;
+
+	if (d->session && d->large.fd >= 0 && !d->committed &&
+	    st->host->job(st->self, NULL, discard_work, discard_done, discard_orphan, d))
+		return;
+	delivery_free(d);
+}
+
 /* ---- begin ---- */
 
 static int expect_work(void *arg)
@@ -77,7 +109,7 @@ static int begin(void *inst, struct pstn_session *s, const struct pstn_delivery_
 static void release(struct pstn_delivery *d)
 {
 	if (atomic_fetch_sub(&d->refs, 1) == 1)
-		delivery_free(d);
+		drop(d);
 }
 
 static int write_work(void *arg)
@@ -153,7 +185,7 @@ static void commit_done(void *arg, int status)
 	d->committed = status == PSTN_OK;
 	if (status == PSTN_OK)
 		tell_delivered(d);
-	delivery_free(d);
+	drop(d);
 	done(done_arg, status);
 }
 
@@ -163,7 +195,7 @@ static void commit_orphan(void *arg)
 	struct pstn_delivery *d = arg;
 
 	d->committed = d->sealed && d->pending.status == PSTN_OK;
-	delivery_free(d);
+	drop(d);
 }
 
 static int commit_work(void *arg)
@@ -216,7 +248,7 @@ static int commit(struct pstn_delivery *d, struct pstn_delivered *out, pstn_done
 			tell_delivered(d);
 	}
 	if (status != PSTN_LATER)
-		delivery_free(d);
+		drop(d);
 	return status;
 }
 

@@ -96,7 +96,7 @@ static void release(void *ref)
 	struct fetched *f = ref;
 
 	if (f->file)
-		file_release(f->file);
+		file_leave(f->file);
 	if (f->pooled)
 		give_pooled(f->store, f);
 	else
@@ -214,7 +214,7 @@ static int fetch_copy(struct fetching *f, struct pstn_content *out)
 	out->fd = -1;
 	out->dots = (const uint64_t *)(void *)(text + body);
 	/* The octets stand in memory; the file is not needed any more. */
-	file_release(f->file);
+	file_leave(f->file);
 	f->got->file = NULL;
 	return PSTN_OK;
 }

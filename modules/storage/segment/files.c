@@ -17,6 +17,26 @@ int files_init(struct files *f)
 	return pthread_mutex_init(&f->mutex, NULL) == 0 ? 0 : -1;
 }
 
+static void close_file(struct file *file)
+{
+	close(file->fd);
+	store_free(file->store, file);
+}
+
+static void close_left(struct files *f)
+{
+	struct file *file, *next;
+
+	pthread_mutex_lock(&f->mutex);
+	file = f->left;
+	f->left = NULL;
+	pthread_mutex_unlock(&f->mutex);
+	for (; file; file = next) {
+		next = file->left;
+		close_file(file);
+	}
+}
+
 void files_clear(struct files *f)
 {
 	for (unsigned i = 0; i < FILES_MAX; i++) {
@@ -24,18 +44,29 @@ void files_clear(struct files *f)
 			file_release(f->slots[i]);
 		f->slots[i] = NULL;
 	}
+	close_left(f);
 	pthread_mutex_destroy(&f->mutex);
 }
 
 void file_release(struct file *file)
 {
-	if (atomic_fetch_sub(&file->refs, 1) != 1)
-		return;
-	close(file->fd);
-	store_free(file->store, file);
+	if (atomic_fetch_sub(&file->refs, 1) == 1)
+		close_file(file);
 }
 
-void files_forget_removed(struct files *f)
+void file_leave(struct file *file)
+{
+	struct files *f = &file->store->files;
+
+	if (atomic_fetch_sub(&file->refs, 1) != 1)
+		return;
+	pthread_mutex_lock(&f->mutex);
+	file->left = f->left;
+	f->left = file;
+	pthread_mutex_unlock(&f->mutex);
+}
+
+static void forget_removed(struct files *f)
 {
 	for (unsigned i = 0; i < FILES_MAX; i++) {
 		struct file *file;
@@ -51,6 +82,12 @@ void files_forget_removed(struct files *f)
 		if (file)
 			file_release(file);
 	}
+}
+
+void files_tidy(struct files *f)
+{
+	forget_removed(f);
+	close_left(f);
 }
 
 bool file_reaches(struct file *file, uint64_t end)

@@ -20,11 +20,13 @@ struct file {
 	uint64_t seed;
 	_Atomic uint64_t length; /* it was at least that long */
 	atomic_uint refs;
+	struct file *left;
 };
 
 struct files {
 	pthread_mutex_t mutex;
 	struct file *slots[FILES_MAX]; /* by id modulo; each holds a reference */
+	struct file *left;             /* nobody's any more, still to be closed */
 };
 
 int files_init(struct files *);
@@ -33,8 +35,12 @@ void files_clear(struct files *);
  * may_block only what is open. */
 struct file *files_get(struct store *, uint32_t id, bool may_block, int *status);
 void file_release(struct file *);
-/* Segments whose files were removed are not kept open, so that their space is given back. */
-void files_forget_removed(struct files *);
+/* The same on a reactor. Who closes a removed file last waits until its blocks are free: that is left
+ * to files_tidy(). */
+void file_leave(struct file *);
+/* Closes what was left. Segments whose files were removed are not kept open, so that their space is
+ * given back. May wait for the disk. */
+void files_tidy(struct files *);
 /* Whether the file is as long; asks the system only for more than was known. */
 bool file_reaches(struct file *, uint64_t end);
 
