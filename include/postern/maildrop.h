@@ -71,7 +71,8 @@ struct pstn_maildrops {
 	void (*flag)(struct pstn_maildrop *, uint32_t number, uint32_t add, uint32_t remove);
 	/*
 	 * Remove the messages with these numbers (ascending; copied). PSTN_OK when that is durable;
-	 * zombies among them are no error. Anything else: none was removed.
+	 * zombies among them are no error. Anything else: not all were removed, perhaps none. It goes
+	 * on when the session ends meanwhile.
 	 */
 	int (*expunge)(struct pstn_maildrop *, const uint32_t *numbers, uint32_t n, pstn_done *done,
 		       void *arg);

@@ -23,7 +23,7 @@ static void updated(void *arg, int status)
 		    p, "[SYS/PERM] not everything was deleted; please tell the administrator",
 		    "update failed");
 	} else {
-		pop3_err_close(p, "[SYS/TEMP] nothing was deleted; try again later",
+		pop3_err_close(p, "[SYS/TEMP] not everything was deleted; try again later",
 			       "update failed");
 	}
 }

@@ -114,7 +114,7 @@ def cannot_be_written(error, text):
         with disk.fails(error):
             for _ in range(2):
                 check("input or output error" in refusal(postern), refusal(postern))
-                eq(delete(postern), "-ERR [SYS/TEMP] nothing was deleted; try again later", "QUIT")
+                eq(delete(postern), "-ERR [SYS/TEMP] not everything was deleted; try again later", "QUIT")
                 expect_mail(postern, 0, 1, 2)
             check(text in postern.log(), f"the log does not tell of a {text}")
             postern.reload(fails=True)
@@ -251,7 +251,7 @@ def test_ext4_gives_up():
                 raise Skip("this kernel's ext4 does not fail when it is asked to")
             start(postern)
             trigger.write_text("1")
-            eq(delete(postern), "-ERR [SYS/TEMP] nothing was deleted; try again later", "QUIT")
+            eq(delete(postern), "-ERR [SYS/TEMP] not everything was deleted; try again later", "QUIT")
             check("input or output error" in refusal(postern), "the reason")
             expect_mail(postern, 0, 1, 2)
             # Broken, if a sync of the index met it; there is none if all had been synced before.

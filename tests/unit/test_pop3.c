@@ -419,8 +419,8 @@ static void test_update_fails(void)
 		int status;
 		const char *reply;
 	} cases[] = {
-	    {PSTN_E_TEMPORARY, "-ERR [SYS/TEMP] nothing was deleted; try again later\r\n"},
-	    {PSTN_E_FULL, "-ERR [SYS/TEMP] nothing was deleted; try again later\r\n"},
+	    {PSTN_E_TEMPORARY, "-ERR [SYS/TEMP] not everything was deleted; try again later\r\n"},
+	    {PSTN_E_FULL, "-ERR [SYS/TEMP] not everything was deleted; try again later\r\n"},
 	    {PSTN_E_DAMAGED,
 	     "-ERR [SYS/PERM] not everything was deleted; please tell the administrator\r\n"},
 	};

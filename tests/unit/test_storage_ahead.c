@@ -341,6 +341,51 @@ static void remove_messages(struct pstn_maildrop *d, uint32_t first, uint32_t n)
 	CU_ASSERT_EQUAL(w.status, PSTN_OK);
 }
 
+/* Very many go in several groups, and all of them when nobody waits any more: in one row of uids, and
+ * in many. */
+static void removes_very_many_in_several_groups(void)
+{
+	enum { MANY = 20000 };
+	static uint32_t numbers[MANY];
+
+	for (unsigned step = 1; step <= 2; step++) {
+		uint32_t n = 0, before = MANY;
+		struct pstn_session *s;
+		struct pstn_maildrop *d;
+		struct wait w = {.status = 1};
+		int64_t groups;
+		struct rig r;
+
+		begin(&r);
+		deliver(&r, users[0], MANY);
+		s = fake_session(r.self);
+		d = enter(&r, s, users[0]);
+		if (step == 1) /* a hole, so that ranges are cut at other places */
+			remove_messages(d, 7, 1);
+		before -= step == 1;
+		groups = fake_metric(r.self, METRIC_GROUPS);
+		for (uint32_t i = 1; i <= MANY - 9; i++) {
+			if (step != 2 || i % 1000)
+				numbers[n++] = i;
+		}
+		CU_ASSERT_EQUAL(maildrop_table.expunge(d, numbers, n, told, &w), PSTN_LATER);
+		maildrop_table.close(d);
+		if (step == 2)
+			fake_close(s, "the client is gone");
+		fake_settle();
+		CU_ASSERT_EQUAL(w.status, step == 2 ? 1 : PSTN_OK);
+		CU_ASSERT_EQUAL(fake_metric(r.self, METRIC_GROUPS), groups + 2);
+		if (step != 2)
+			fake_close(s, "test");
+		s = fake_session(r.self);
+		d = enter(&r, s, users[0]);
+		CU_ASSERT_EQUAL(d->view.messages, before - n + (step == 1));
+		maildrop_table.close(d);
+		fake_close(s, "test");
+		rig_end(&r);
+	}
+}
+
 /* What a job reads from the file is what LMDB tells, messages that have gone meanwhile among it. */
 static void reads_the_same_rows_from_leaves(void)
 {
@@ -489,6 +534,7 @@ static const struct suite_case cases[] = {
     {"large folders are left to jobs", leaves_large_folders_to_jobs},
     {"a small folder is brought when it is opened", brings_a_small_folder_when_it_is_opened},
     {"a listing is answered from what a job has read", lists_from_what_a_job_has_read},
+    {"very many go in several groups", removes_very_many_in_several_groups},
     {"rows from leaves are those of LMDB", reads_the_same_rows_from_leaves},
     {"rows are found in leaves", finds_rows_in_leaves},
     {"pages without sense end the walk", gives_up_at_pages_without_sense},

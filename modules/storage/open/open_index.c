@@ -76,19 +76,17 @@ static int make_index(struct store *st, const char *path, char *err, size_t n)
 	return -1;
 }
 
-/* Whether LMDB may have it: it believes what it reads. */
+/* Whether LMDB may have it: it believes what it reads. One that is not looked at is marked, so that the
+ * next start looks if this one does not end well; where it cannot be marked, as on a full disk, it is
+ * looked at now. */
 static int look_at_index(struct store *st, const char *path, const struct checkpoint_state *c,
 			 char *why, size_t n)
 {
-	bool doubted = home_index_doubted(st);
-	enum audit_result result = audit_index(st, path, c, doubted, why, n);
-	int rc = 0;
+	enum audit_result result = audit_index(st, path, c, home_index_doubted(st), why, n);
 
-	if (result == AUDIT_SKIPPED)
-		rc = home_doubt_index(st, true);
-	if (rc != 0)
-		snprintf(why, n, "doubted: %s", strerror(rc));
-	return rc != 0 || result == AUDIT_FAILED ? -1 : result == AUDIT_DAMAGED ? 1 : 0;
+	if (result == AUDIT_SKIPPED && home_doubt_index(st, true) != 0)
+		result = audit_index(st, path, c, true, why, n);
+	return result == AUDIT_FAILED ? -1 : result == AUDIT_DAMAGED ? 1 : 0;
 }
 
 /* The index of the last checkpoint. 1: it is damaged, and how; -1: it cannot be had now, and why,
