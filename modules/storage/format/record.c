@@ -257,3 +257,8 @@ uint64_t uidl_serial(const char *uidl, uint32_t tag)
 		return 0;
 	return serial;
 }
+
+bool uidl_serial_near(uint64_t serial, uint64_t last)
+{
+	return serial <= SERIAL_MAX && (serial <= last || serial - last <= SERIAL_AHEAD);
+}

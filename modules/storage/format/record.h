@@ -25,6 +25,8 @@
 #define RECORD_BODY_MAX     ((uint64_t)1 << 40)
 #define RECORD_SMALL_MAX    ((uint64_t)128 << 10) /* body of a record that is not a message */
 #define UIDL_MAX            70
+#define SERIAL_MAX          (UINT64_MAX >> 1)
+#define SERIAL_AHEAD        ((uint64_t)1 << 40) /* of the last one: others brought along get none */
 #define ORIGIN_MAX          23 /* octets of the text that tells who asked for a change */
 
 enum segment_kind { SEGMENT_LOG = 1, SEGMENT_LARGE = 2 };
@@ -107,5 +109,8 @@ bool uidl_valid(const char *, size_t n);
 void uidl_format(char out[UIDL_MAX + 1], uint32_t tag, uint64_t serial);
 /* The serial if uidl is one of this store's, else 0. */
 uint64_t uidl_serial(const char *uidl, uint32_t tag);
+/* Whether a message may bring along an id of ours with this serial, when `last` was given last: serials
+ * are counted on behind the highest, and one message must not use them up. */
+bool uidl_serial_near(uint64_t serial, uint64_t last);
 
 #endif

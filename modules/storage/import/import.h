@@ -47,6 +47,7 @@ struct import {
 	unsigned ntold;
 	/* the message being read */
 	struct pstn_delivery *current;
+	uint64_t serial; /* the last one given before the folder's ids were gathered in `held` */
 	const char *refused_uidl; /* it should have had; NULL: it got it, or had none */
 	XXH3_state_t *hash;
 	void *hash_memory;

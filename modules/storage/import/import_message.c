@@ -52,10 +52,28 @@ void import_flush(struct import *im)
 		im->status = PSTN_E_CANCELLED;
 }
 
+static int last_serial(struct import *im)
+{
+	struct index *ix = &im->store->index;
+	struct state_row state;
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc != 0)
+		return index_status(rc);
+	rc = index_state(ix, txn, &state);
+	index_read_end(ix, txn);
+	if (rc == 0)
+		im->serial = state.serial;
+	return index_status(rc);
+}
+
 bool import_folder(struct import *im, const char *name)
 {
 	import_flush(im);
 	uidl_set_free(&im->held);
+	if (im->status == PSTN_OK)
+		im->status = last_serial(im);
 	if (im->status != PSTN_OK)
 		return false;
 	im->status = uidl_set_fill(&im->held, im->store, im->account.id, name);
@@ -83,6 +101,12 @@ static bool in_bundle(const struct import *im, const char *uidl)
 	return false;
 }
 
+/* The serial if the id is one of this store's. */
+static uint64_t own_serial(const struct import *im, const char *uidl)
+{
+	return uidl_serial(uidl, im->store->index.tag);
+}
+
 /* The id if the message can have it. */
 static const char *free_uidl(struct import *im, const char *uidl)
 {
@@ -91,7 +115,8 @@ static const char *free_uidl(struct import *im, const char *uidl)
 	im->refused_uidl = NULL;
 	if (!uidl)
 		return NULL;
-	if (!uidl_valid(uidl, strlen(uidl)) || in_bundle(im, uidl))
+	if (!uidl_valid(uidl, strlen(uidl)) || in_bundle(im, uidl) ||
+	    !uidl_serial_near(own_serial(im, uidl), im->serial))
 		held = true;
 	else
 		im->status = uidl_set_holds(&im->held, uidl, &held);
@@ -105,8 +130,9 @@ static void tell_refused_uidl(struct import *im)
 	if (im->new_uidl++ < IMPORT_TOLD)
 		im->store->host->call->note(
 		    im->call,
-		    "Another message of %s has the unique id \"%s\", or it is none: a message gets "
-		    "a new one, and clients will download it again.",
+		    "Another message of %s has the unique id \"%s\" or may get it, or it is none: "
+		    "a "
+		    "message gets a new one, and clients will download it again.",
 		    im->folder, im->refused_uidl);
 }
 
@@ -210,7 +236,8 @@ bool import_end(struct import *im, const unsigned char key[16], uint32_t flags,
 		tell_refused_uidl(im);
 	memcpy(p->deliver.record.import_key, key, 16);
 	p->deliver.record.message_flags |= flags;
-	p->deliver.known_free = true;
+	/* What came since the folder was looked at may have an id that was not given then. */
+	p->deliver.known_free = own_serial(im, p->deliver.record.uidl) <= im->serial;
 	memcpy(p->origin, im->origin, sizeof(p->origin));
 	full = bundle_add(&im->bundle, im->current, p, 0);
 	im->current = NULL;

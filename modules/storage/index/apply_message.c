@@ -242,7 +242,8 @@ int apply_message(struct apply *a, const struct record *r, uint32_t segment, uin
 			return rc;
 	}
 	row_of(&row, r, segment, offset, a->index->tag);
-	if (row.serial > a->state.serial)
+	/* prepare() lets in none above that; one that is there all the same must not use them up. */
+	if (row.serial > a->state.serial && row.serial <= SERIAL_MAX)
 		a->state.serial = row.serial;
 	if (r->uid >= f->uidnext)
 		f->uidnext = r->uid + 1;
