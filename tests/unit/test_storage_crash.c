@@ -666,17 +666,28 @@ static void refuses_same_path_twice(void)
 	rig_end(&r);
 }
 
+static void write_identity(struct rig *r, unsigned format, const char *id)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text), "postern store\nformat %u\nid %.32s\n", format, id);
+
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "check %016llx\n",
+		      (unsigned long long)record_sum(text, (size_t)n, 0));
+	rig_write_file(rig_path(r, "store"), text, (size_t)n);
+}
+
 static void refuses_other_formats(void)
 {
+	static const char id[] = "0123456789abcdef0123456789abcdef";
 	struct rig r;
 
 	rig_begin(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	rig_close(&r);
-	rig_write_file(rig_path(&r, "store"), "postern store\nformat 3\nid 00\n", 29);
+	write_identity(&r, STORE_FORMAT + 1, id);
 	CU_ASSERT_FALSE(rig_open(&r));
 	CU_ASSERT_PTR_NOT_NULL(strstr(r.error, "later version"));
-	rig_write_file(rig_path(&r, "store"), "postern store\nformat 1\nid 00\n", 29);
+	write_identity(&r, STORE_FORMAT - 1, id);
 	CU_ASSERT_FALSE(rig_open(&r));
 	CU_ASSERT_PTR_NOT_NULL(strstr(r.error, "early version"));
 	rig_end(&r);

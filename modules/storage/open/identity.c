@@ -65,13 +65,26 @@ static int write_identity(struct store *st)
 	return rc;
 }
 
+/* Of whatever format: the last line is the check of those before it. */
+static bool identity_sound(const char *text)
+{
+	const char *check = strstr(text, "check ");
+	char same[sizeof("check \n") + 16];
+
+	if (!check)
+		return false;
+	snprintf(same, sizeof(same), "check %016llx\n",
+		 (unsigned long long)record_sum(text, (size_t)(check - text), 0));
+	return strcmp(check, same) == 0;
+}
+
 /* 1: there is none, or it is damaged; the segments say the same. */
 static int parse_identity(struct store *st, const char *text, char *err, size_t n)
 {
-	char uuid[UUID_TEXT + 1], same[IDENTITY_MAX];
+	char uuid[UUID_TEXT + 1];
 	unsigned format;
 
-	if (sscanf(text, IDENTITY "format %u\n", &format) != 1)
+	if (!identity_sound(text) || sscanf(text, IDENTITY "format %u\n", &format) != 1)
 		return 1;
 	if (format > STORE_FORMAT)
 		return home_say(
@@ -83,11 +96,10 @@ static int parse_identity(struct store *st, const char *text, char *err, size_t 
 		    st, err, n, "store",
 		    "the store was written by an early version of the server whose format is "
 		    "not read any more; export its mail with that version and import it");
-	if (sscanf(text, IDENTITY "format %*u\nid %32[0-9a-f]", uuid) != 1 ||
-	    strlen(uuid) != UUID_TEXT || !uuid_parse(uuid, st->uuid))
-		return 1;
-	identity_text(st, same, sizeof(same));
-	return strcmp(text, same) == 0 ? 0 : 1;
+	return sscanf(text, IDENTITY "format %*u\nid %32[0-9a-f]", uuid) == 1 &&
+		       strlen(uuid) == UUID_TEXT && uuid_parse(uuid, st->uuid)
+		   ? 0
+		   : 1;
 }
 
 static int read_identity(struct store *st, char *err, size_t n)
