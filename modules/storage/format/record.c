@@ -195,6 +195,11 @@ enum record_verdict record_decode(struct record *r, const unsigned char *p, size
 	return r->type >= RECORD_MESSAGE && r->type <= RECORD_STATE ? RECORD_OK : RECORD_UNKNOWN;
 }
 
+uint64_t record_claimed_sequence(const unsigned char *p)
+{
+	return get64(p + 48);
+}
+
 bool record_magic(const unsigned char *p)
 {
 	return get32(p) == RECORD_MAGIC;

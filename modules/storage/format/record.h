@@ -101,6 +101,8 @@ void record_encode(struct record *, uint64_t seed, uint64_t offset,
 		   unsigned char out[RECORD_HEAD_MAX]);
 enum record_verdict record_decode(struct record *, const unsigned char *, size_t n, uint64_t seed,
 				  uint64_t offset);
+/* The sequence in the first RECORD_HEAD octets of what may be a head that is damaged. */
+uint64_t record_claimed_sequence(const unsigned char *);
 bool record_magic(const unsigned char *);                   /* a head may begin here */
 uint64_t record_sum(const void *, size_t n, uint64_t seed); /* of a body or a tail */
 

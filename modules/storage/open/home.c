@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -268,14 +267,6 @@ int home_discard_index(struct store *st, char *err, size_t n)
 }
 
 /* ---- the segments ---- */
-
-static uint32_t segment_number(const char *name)
-{
-	char *end;
-	unsigned long id = strtoul(name, &end, 10);
-
-	return end != name && strcmp(end, ".seg") == 0 && id < UINT32_MAX ? (uint32_t)id : 0;
-}
 
 int home_each_segment(struct store *st, bool (*each)(struct store *, uint32_t, void *), void *arg)
 {

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,6 +80,15 @@ static int find_first_records(struct recovery *r)
 	return rc;
 }
 
+static void tell_stray(const struct store *st, const char *name)
+{
+	st->host->log(PSTN_EVENT(st->self, NULL, PSTN_WARNING, "segment-stray",
+				 PSTN_S("path", st->path), PSTN_S("file", name),
+				 PSTN_S("hint", "It is none of the store's and is left alone; a "
+						"segment's name is its number with eight digits "
+						"and .seg.")));
+}
+
 static int each_file(struct recovery *r, int (*segment)(struct recovery *, uint32_t id))
 {
 	struct store *st = r->store;
@@ -96,13 +104,14 @@ static int each_file(struct recovery *r, int (*segment)(struct recovery *, uint3
 		return -1;
 	}
 	while (rc == 0 && (e = readdir(dir)) != NULL) {
-		char *end;
-		unsigned long id = strtoul(e->d_name, &end, 10);
+		uint32_t id = segment_number(e->d_name);
 
-		if (end != e->d_name && strcmp(end, ".seg") == 0 && id > 0 && id < UINT32_MAX)
-			rc = segment(r, (uint32_t)id);
+		if (id)
+			rc = segment(r, id);
 		else if (strncmp(e->d_name, SEGMENT_TEMPORARY, strlen(SEGMENT_TEMPORARY)) == 0)
 			segment_sweep(st, e->d_name);
+		else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			tell_stray(st, e->d_name);
 	}
 	closedir(dir);
 	return rc;
@@ -139,7 +148,7 @@ static void drop_done(struct recovery *r)
 		}
 		*at = s->next;
 		s->next = r->kept;
-		if (s->keep)
+		if (s->keep || s->doubtful)
 			r->kept = s;
 		else
 			store_free(r->store, s);
@@ -176,6 +185,8 @@ static int apply_one(struct recovery *r, struct source *s)
 	if (s->kind == SEGMENT_LARGE)
 		row->flags |= SEGMENT_SEALED;
 	row->other = row->end - SEGMENT_HEAD - row->live - row->dead;
+	if (rec->sequence > r->apply.state.sequence + 1)
+		r->hole = rec->sequence - 1;
 	if (rec->sequence > r->apply.state.sequence)
 		r->apply.state.sequence = rec->sequence;
 	r->records++;
@@ -223,7 +234,8 @@ static int merge(struct recovery *r)
 
 		if (rc <= 0)
 			return rc;
-		if (batches % BATCHES_TO_CHECKPOINT == 0)
+		/* What shows that an end was committed has to be seen again if this is killed. */
+		if (batches % BATCHES_TO_CHECKPOINT == 0 && (r->rebuilding || !r->kept))
 			checkpoint_take(&r->store->checkpoint, &r->store->index);
 	}
 }
@@ -232,8 +244,11 @@ static int seal_kept(struct recovery *r)
 {
 	for (const struct source *s = r->kept; s; s = s->next) {
 		struct segment_row *row;
-		int rc = apply_segment(&r->apply, s->id, &row);
+		int rc;
 
+		if (!s->keep)
+			continue;
+		rc = apply_segment(&r->apply, s->id, &row);
 		if (rc != 0)
 			return rc;
 		row->kind = s->kind;
@@ -267,14 +282,25 @@ static int drop_scratch(struct recovery *r)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+static int settle(struct recovery *r)
+{
+	int rc = 0;
+
+	for (struct source *s = r->kept; rc == 0 && s; s = s->next)
+		rc = source_settle(r, s);
+	return rc;
+}
+
 static int mark_complete(struct recovery *r)
 {
 	int rc = apply_begin(&r->apply, &r->store->index);
 
 	if (rc == 0) {
+		bool building = r->apply.state.building;
+
 		r->apply.state.building = false;
 		rc = seal_kept(r);
-		if (rc == 0)
+		if (rc == 0 && building)
 			rc = drop_scratch(r);
 		if (rc == 0)
 			rc = apply_end(&r->apply);
@@ -287,13 +313,35 @@ static int mark_complete(struct recovery *r)
 	return -1;
 }
 
+static int begin(struct recovery *r)
+{
+	struct index *ix = &r->store->index;
+	struct state_row state;
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc == 0) {
+		rc = index_state(ix, txn, &state);
+		index_read_end(ix, txn);
+	}
+	if (rc == 0) {
+		r->begun = state.sequence;
+		return 0;
+	}
+	snprintf(r->err, r->err_size, "%s/index: %s", r->store->path, index_error(rc));
+	return -1;
+}
+
 int recover(struct store *st, char *err, size_t n)
 {
 	struct recovery r = {.store = st, .err = err, .err_size = n};
 	uint64_t begun = store_time();
-	int rc;
+	int rc = begin(&r);
 
+	if (rc != 0)
+		return -1;
 	do {
+		source_free_all(&r, &r.kept);
 		r.rebuilding = st->building;
 		rc = each_file(&r, add_source);
 		if (rc == 0)
@@ -304,7 +352,9 @@ int recover(struct store *st, char *err, size_t n)
 		source_free_all(&r, &r.sources);
 		/* What was committed so far stays; the rest is read again. */
 	} while (rc == -2 && index_grow(&st->index) == 0);
-	if (rc == 0 && st->building)
+	if (rc == 0)
+		rc = settle(&r);
+	if (rc == 0 && (st->building || r.kept))
 		rc = mark_complete(&r);
 	st->rebuilt = st->building && r.records > 0;
 	source_free_all(&r, &r.kept);

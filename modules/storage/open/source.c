@@ -163,26 +163,84 @@ static int cut(struct recovery *r, struct source *s, uint64_t end)
 	return 0;
 }
 
+static void keep(struct recovery *r, struct source *s)
+{
+	s->keep = true;
+	tell(r, PSTN_ERROR, "segment-damaged", s, s->end, s->size);
+}
+
+/* What stands where a record should be may still tell of which group it was. */
+static uint64_t claimed_sequence(const struct source *s)
+{
+	unsigned char head[RECORD_HEAD] = {0};
+
+	(void)!pread(s->fd, head, sizeof(head), (off_t)s->scan.at);
+	return record_claimed_sequence(head);
+}
+
 /*
  * What is behind the last sound record goes: a group that was being written when the process died,
- * of which nobody was told. When the index is made anew the same may be an old record that the
- * disk has damaged: then it stays, for whoever can read it, and nothing is written behind it.
+ * of which nobody was told. It may also be one that was safe and that the disk has damaged: then it
+ * stays, for whoever can read it, and nothing is written behind it. When the index is made anew
+ * nobody can tell. The head of a large message is written last and lies in one sector: it is there or
+ * zeros. Of others that is known when all segments have been read.
  */
 static int finish_source(struct recovery *r, struct source *s)
 {
-	uint64_t end = s->scan.at;
 	bool well = ended_well(r, s);
 	int rc = 0;
 
 	s->done = true;
 	s->has_record = false;
-	s->keep = !well && r->rebuilding;
-	if (s->keep)
-		tell(r, PSTN_ERROR, "segment-damaged", s, end, s->size);
-	else if (!well)
-		tell(r, PSTN_WARNING, "segment-tail-cut", s, end, s->size);
-	if (!s->keep)
-		rc = cut(r, s, end);
+	s->end = s->scan.at;
+	if (s->scan.failed)
+		return recovery_fail(r, s->id, strerror(errno));
+	if (!well && (r->rebuilding || (s->kind == SEGMENT_LARGE && s->end == SEGMENT_HEAD))) {
+		keep(r, s);
+	} else if (!well && r->store->options.durability == DURABILITY_FULL) {
+		s->doubtful = true;
+		s->claimed = claimed_sequence(s);
+	} else {
+		if (!well)
+			tell(r, PSTN_WARNING, "segment-tail-cut", s, s->end, s->size);
+		rc = cut(r, s, s->end);
+	}
+	source_end(r, s);
+	return rc;
+}
+
+/* The group that was being written was the store's last: one that another has followed is none. */
+static bool end_was_committed(const struct recovery *r, const struct source *s)
+{
+	uint64_t known = s->scan.sequence > r->begun ? s->scan.sequence : r->begun;
+
+	return r->hole > known || (s->claimed > known && s->claimed <= r->apply.state.sequence);
+}
+
+static int open_file(struct recovery *r, struct source *s)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return s->fd < 0 ? recovery_fail(r, s->id, strerror(errno)) : 0;
+}
+
+int source_settle(struct recovery *r, struct source *s)
+{
+	int rc;
+
+	if (!s->doubtful)
+		return 0;
+	s->doubtful = false;
+	if (end_was_committed(r, s)) {
+		keep(r, s);
+		return 0;
+	}
+	tell(r, PSTN_WARNING, "segment-tail-cut", s, s->end, s->size);
+	rc = open_file(r, s);
+	if (rc == 0)
+		rc = cut(r, s, s->end);
 	source_end(r, s);
 	return rc;
 }
@@ -324,11 +382,7 @@ void source_park(struct recovery *r, struct source *s)
 
 int source_unpark(struct recovery *r, struct source *s)
 {
-	char name[SEGMENT_NAME];
-
-	segment_name(name, s->id);
-	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (s->fd < 0)
-		return recovery_fail(r, s->id, strerror(errno));
+	if (open_file(r, s) != 0)
+		return -1;
 	return source_scan(r, s) == 0 ? source_advance(r, s) : -1;
 }

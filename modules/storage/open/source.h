@@ -19,15 +19,21 @@ struct source { /* a segment that may have something new */
 	uint64_t seed, size;
 	bool has_record, done;
 	bool keep; /* something unreadable is at its end: never write there */
+	/* Likewise, but it may be of a group of which nobody was told: source_settle() decides. */
+	bool doubtful;
+	uint64_t end;     /* of what can be read, if it is one of these */
+	uint64_t claimed; /* the sequence that stands behind it, if there is a head */
 	struct scan scan;
 };
 
 struct recovery {
 	struct store *store;
 	struct source *sources;
-	struct source *kept; /* done, and to be sealed */
+	struct source *kept; /* done, and to be sealed or settled */
 	struct apply apply;
 	bool rebuilding;
+	uint64_t begun; /* the last sequence that the index knew before, */
+	uint64_t hole;  /* and the last one behind it that no record has been found of */
 	uint64_t records;
 	uint64_t octets; /* of records applied, to tell how far it is, */
 	uint64_t ahead;  /* read since, */
@@ -47,6 +53,8 @@ int source_advance(struct recovery *, struct source *);
 void source_park(struct recovery *, struct source *);
 /* Opens it (again) and finds the first record from s->from on that counts. */
 int source_unpark(struct recovery *, struct source *);
+/* All others have been read: what is behind the end of a doubtful one is cut, or kept set. */
+int source_settle(struct recovery *, struct source *);
 void source_free_all(struct recovery *, struct source **list);
 
 int recovery_fail(struct recovery *, uint32_t segment, const char *what);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -24,6 +25,18 @@ static int io_status(int error)
 void segment_name(char out[SEGMENT_NAME], uint32_t id)
 {
 	snprintf(out, SEGMENT_NAME, "%08u.seg", id);
+}
+
+/* Only as segment_name() writes it: by any other name it would be looked for where it is not. */
+uint32_t segment_number(const char *name)
+{
+	char same[SEGMENT_NAME];
+	unsigned long id = strtoul(name, NULL, 10);
+
+	if (id == 0 || id >= UINT32_MAX)
+		return 0;
+	segment_name(same, (uint32_t)id);
+	return strcmp(name, same) == 0 ? (uint32_t)id : 0;
 }
 
 int segment_lock(int fd)

@@ -29,6 +29,8 @@ struct segment {
 };
 
 void segment_name(char out[SEGMENT_NAME], uint32_t id);
+/* The number of the segment whose file has this name; 0: none has. */
+uint32_t segment_number(const char *name);
 /* A new, locked, empty segment under its final name, durable. enum pstn_status. */
 int segment_create(struct store *, enum segment_kind, struct segment *out);
 /* Go on writing an existing one at `end`; PSTN_E_BUSY: another process has it. */
