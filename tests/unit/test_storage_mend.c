@@ -324,6 +324,128 @@ static void gives_up_what_is_lost(void)
 	rig_end(&r);
 }
 
+static uint64_t record_of(struct rig *r, uint32_t uid)
+{
+	struct message_row row;
+	MDB_txn *txn;
+
+	CU_ASSERT_EQUAL_FATAL(index_read(&r->store->index, &txn), 0);
+	CU_ASSERT_EQUAL(index_message(&r->store->index, txn, ann.id, FOLDER_INBOX, uid, &row), 0);
+	index_read_end(&r->store->index, txn);
+	return row.offset;
+}
+
+static void lists_damaged_among(struct rig *r, uint32_t count, uint32_t number, const char *uidl)
+{
+	struct pstn_maildrop_totals t;
+	struct rig_listing l;
+	struct pstn_maildrop *d;
+	int status;
+
+	d = rig_drop(r, ANN, &status);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_EQUAL(maildrop_table.totals(d, &t, NULL, NULL), PSTN_OK);
+	CU_ASSERT_EQUAL(t.messages, count);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL(l.count, count);
+	CU_ASSERT_STRING_EQUAL(l.rows[number - 1].uidl, uidl);
+	maildrop_table.close(d);
+}
+
+/* Two rows are damaged and one of them is found again: the other still counts. */
+static void counts_what_it_cannot_read(void)
+{
+	struct rig r;
+	struct raw raw;
+	uint64_t at;
+	int fd, status;
+
+	begin(&r);
+	rig_deliver(&r, ANN, "fifth\n", &status);
+	at = record_of(&r, 5);
+	ruin(&r, false, 2);
+	ruin(&r, false, 5);
+	ruin(&r, true, 3);
+	fd = open(rig_path(&r, "segments/00000001.seg"), O_RDWR);
+	CU_ASSERT_EQUAL(pwrite(fd, "damage", 6, (off_t)at + 20), 6);
+	close(fd);
+	lists_damaged_among(&r, 4, 2, "damaged-2");
+	fake_log_clear();
+	run(&r, "storage repair", NULL);
+	lists_damaged_among(&r, 4, 4, "damaged-5");
+	CU_ASSERT_PTR_NULL(fake_log_find("folder-total-wrong"));
+	CU_ASSERT_TRUE(get_raw(&r, true, 3, &raw));
+	CU_ASSERT_PTR_NULL(strstr(run(&r, "storage check", NULL), "totals"));
+	run(&r, "storage repair", "drop-damaged");
+	CU_ASSERT_PTR_NULL(strstr(run(&r, "storage check", "quick"), "totals"));
+	rig_end(&r);
+}
+
+static void drift(struct rig *r, int by)
+{
+	struct apply a;
+	struct folder_row *f;
+
+	CU_ASSERT_EQUAL_FATAL(apply_begin(&a, &r->store->index), 0);
+	CU_ASSERT_EQUAL(apply_folder(&a, ann.id, FOLDER_INBOX, &f), 0);
+	f->messages = (uint64_t)((int64_t)f->messages + by);
+	CU_ASSERT_EQUAL(apply_end(&a), 0);
+}
+
+/* INBOX holds 1, 2 and 5 then. */
+static void make_gap(struct rig *r)
+{
+	struct pstn_maildrop *d;
+	int status;
+
+	rig_deliver(r, ANN, "fifth\n", &status);
+	d = rig_drop(r, ANN, &status);
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){3}, 1), PSTN_OK);
+	maildrop_table.close(d);
+}
+
+static void serves_in_spite_of_its_total(void)
+{
+	static const int drifts[] = {-2, -1, 1, 8};
+
+	for (size_t i = 0; i < sizeof(drifts) / sizeof(*drifts); i++) {
+		struct pstn_maildrop_totals t = {.messages = 0};
+		struct rig r;
+		struct rig_listing l;
+		struct pstn_maildrop *d;
+		uint32_t live = 0;
+		size_t n;
+		int status;
+
+		begin(&r);
+		make_gap(&r);
+		fake_log_clear();
+		drift(&r, drifts[i]);
+		d = rig_drop(&r, ANN, &status);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+		CU_ASSERT_EQUAL(maildrop_table.totals(d, &t, NULL, NULL), PSTN_OK);
+		rig_list(d, &l);
+		CU_ASSERT(l.count <= t.messages);
+		for (uint32_t k = 0; k < l.count; k++)
+			live += !l.rows[k].zombie;
+		CU_ASSERT_EQUAL(live, drifts[i] < 0 ? t.messages : 3);
+		CU_ASSERT_STRING_EQUAL(rig_text(d, 1, &n, &status), "first\r\n");
+		maildrop_table.close(d);
+		d = rig_drop(&r, ANN, &status);
+		CU_ASSERT_STRING_EQUAL(rig_text(d, 1, &n, &status), "first\r\n");
+		maildrop_table.close(d);
+		/* Said once. */
+		CU_ASSERT_PTR_NOT_NULL(fake_log_find("folder-total-wrong"));
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage check", "quick"), "folder's totals"));
+		/* Even while a row of the folder cannot be read. */
+		ruin(&r, false, 2);
+		CU_ASSERT_TRUE(rig_says(run(&r, "storage check", "quick"), "folder's totals"));
+		run(&r, "storage repair", "quick");
+		lists_damaged_among(&r, 3, 2, "damaged-2");
+		rig_end(&r);
+	}
+}
+
 /* ---- others of the same group ---- */
 
 static void ruin_folder(struct rig *r, uint64_t account)
@@ -747,6 +869,8 @@ static const struct suite_case cases[] = {
     {"the rest of a folder with a damaged row", uses_the_rest_of_the_folder},
     {"a repair finds the records of damaged rows", repairs_from_the_segments},
     {"a row without a record is given up when asked for", gives_up_what_is_lost},
+    {"a repair counts rows that it cannot read", counts_what_it_cannot_read},
+    {"a folder whose total is wrong", serves_in_spite_of_its_total},
     {"a group goes without who meets damage", groups_go_without_the_damaged},
     {"a folder whose name is wrong in the index", finds_folders_without_names},
     {"a damaged message that was safe is shown", knows_what_was_safe},

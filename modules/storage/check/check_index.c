@@ -15,7 +15,7 @@
 struct counted {
 	uint64_t messages, octets, unseen, tombstones, tombstone_octets;
 	uint32_t last; /* uid */
-	bool unsure;   /* a row could not be read, which the totals may count */
+	bool unsure;   /* a row could not be read: it counts, but nobody knows its size */
 };
 
 /* ---- cursors over the rows that begin with a key ---- */
@@ -175,6 +175,7 @@ static void count_rows(struct folder_check *fc, bool expunged, struct counted *n
 					  .expunged = expunged};
 			checker_add(fc->k, &f);
 			n->unsure = true;
+			*(expunged ? &n->tombstones : &n->messages) += uid != 0;
 			continue;
 		}
 		*(expunged ? &n->tombstones : &n->messages) += 1;
@@ -248,9 +249,11 @@ static void check_name(struct folder_check *fc, const struct folder_row *row)
 
 static bool totals_differ(const struct counted *n, const struct folder_row *row)
 {
-	return n->messages != row->messages || n->octets != row->octets ||
-	       n->unseen != row->unseen || n->tombstones != row->tombstones ||
-	       n->tombstone_octets != row->tombstone_octets || (n->last >= row->uidnext && n->last);
+	if (n->messages != row->messages || n->tombstones != row->tombstones ||
+	    (n->last >= row->uidnext && n->last))
+		return true;
+	return !n->unsure && (n->octets != row->octets || n->unseen != row->unseen ||
+			      n->tombstone_octets != row->tombstone_octets);
 }
 
 static void count_folder(struct folder_check *fc)
@@ -266,7 +269,7 @@ static void count_folder(struct folder_check *fc)
 	}
 	count_rows(fc, false, &n);
 	count_rows(fc, true, &n);
-	if (!n.unsure && totals_differ(&n, &row))
+	if (totals_differ(&n, &row))
 		found(fc, FAULT_FOLDER_TOTALS, 0, NULL, 0);
 	check_uidls(fc);
 	check_changes(fc);

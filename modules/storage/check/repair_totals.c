@@ -31,15 +31,29 @@ static int each_row(struct apply *a, MDB_dbi dbi, const void *prefix, size_t n,
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* What a row of the folder has to be counted as; false: as none. One that cannot be read is there all
+ * the same and has a number in listings: it counts, without size and as read. */
+static bool read_counted(struct apply *a, const MDB_val *k, const MDB_val *v, struct folder_row *f,
+			 struct message_row *row)
+{
+	uint32_t uid =
+	    k->mv_size == KEY_MESSAGE ? get32be((const unsigned char *)k->mv_data + KEY_FOLDER) : 0;
+
+	if (uid == 0)
+		return false;
+	if (uid >= f->uidnext && uid < UINT32_MAX)
+		f->uidnext = uid + 1;
+	if (!message_row_get(row, k->mv_data, a->index->tag, v->mv_data, v->mv_size))
+		*row = (struct message_row){.flags = PSTN_SEEN};
+	return true;
+}
+
 static void add_message(struct apply *a, const MDB_val *k, const MDB_val *v, void *arg)
 {
 	struct folder_row *f = arg;
 	struct message_row row;
-	uint32_t uid = get32be((const unsigned char *)k->mv_data + 12);
 
-	if (uid >= f->uidnext && uid < UINT32_MAX)
-		f->uidnext = uid + 1;
-	if (!message_row_get(&row, k->mv_data, a->index->tag, v->mv_data, v->mv_size))
+	if (!read_counted(a, k, v, f, &row))
 		return;
 	if (row.change > f->change)
 		f->change = row.change;
@@ -52,11 +66,8 @@ static void add_tombstone(struct apply *a, const MDB_val *k, const MDB_val *v, v
 {
 	struct folder_row *f = arg;
 	struct message_row row;
-	uint32_t uid = get32be((const unsigned char *)k->mv_data + 12);
 
-	if (uid >= f->uidnext && uid < UINT32_MAX)
-		f->uidnext = uid + 1;
-	if (!message_row_get(&row, k->mv_data, a->index->tag, v->mv_data, v->mv_size))
+	if (!read_counted(a, k, v, f, &row))
 		return;
 	f->tombstones++;
 	f->tombstone_octets += row.octets;

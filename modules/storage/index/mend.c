@@ -19,9 +19,9 @@ struct row_id {
 /* ---- telling ---- */
 
 /* Every listing meets the row again: the log hears of it once, as long as few are damaged. */
-static bool is_news(struct store *st, const struct row_id *id)
+bool mend_is_news(struct store *st, uint64_t account, uint32_t folder, uint32_t uid)
 {
-	uint64_t hash = (id->account * 31 + id->folder) * 31 + id->uid + 1;
+	uint64_t hash = (account * 31 + folder) * 31 + uid + 1;
 
 	return atomic_exchange(&st->damaged_rows[hash % DAMAGED_SLOTS], hash) != hash;
 }
@@ -32,7 +32,7 @@ static void tell(struct apply *a, const struct row_id *id, bool mended)
 	struct account_row account = {.name = ""};
 	struct folder_row folder = {.name = ""};
 
-	if (!mended && !is_news(st, id))
+	if (!mended && !mend_is_news(st, id->account, id->folder, id->uid))
 		return;
 	(void)index_account(a->index, a->txn, id->account, &account);
 	(void)index_folder(a->index, a->txn, id->account, id->folder, &folder);

@@ -5,7 +5,7 @@
  * the record that it tells of. So a folder with a damaged row can be used: nobody has to wait for a
  * repair of the whole store. What cannot be mended so is left as it is, and named in the log once.
  *
- * Both: 0 and the row; MDB_NOTFOUND: there is no such message; MDB_CORRUPTED: it stays damaged;
+ * The first two: 0 and the row; MDB_NOTFOUND: there is no such message; MDB_CORRUPTED: it stays damaged;
  * errno or another MDB_*: it could not be tried.
  */
 #ifndef STORAGE_MEND_H
@@ -19,5 +19,8 @@ int mend_row(struct apply *, bool expunged, uint64_t account, uint32_t folder, u
 /* In a transaction of its own; blocks, and no read transaction may be open in the thread. */
 int mend_now(struct index *, bool expunged, uint64_t account, uint32_t folder, uint32_t uid,
 	     struct message_row *);
+
+/* Whether the log has not heard of the message's damage, or with uid 0 of the folder's; asked once. */
+bool mend_is_news(struct store *, uint64_t account, uint32_t folder, uint32_t uid);
 
 #endif

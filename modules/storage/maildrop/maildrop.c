@@ -158,8 +158,9 @@ static int totals_run(struct call *c, bool may_block)
 
 static void totals_give(struct call *c)
 {
-	const struct view *v = &c->drop->view;
+	struct view *v = &c->drop->view;
 
+	v->told = true;
 	*c->totals.out = (struct pstn_maildrop_totals){
 	    .messages = v->messages, .zombies = v->zombies, .octets = v->octets};
 }
@@ -258,8 +259,6 @@ static void drop_flag(struct pstn_maildrop *d, uint32_t number, uint32_t add, ui
 	struct view *v = &d->view;
 	struct flag_change f = {.add = add, .remove = remove};
 
-	if (number == 0 || number > v->messages)
-		return;
 	/* Flags follow a read or a list, which made the map. One may be making it just now. */
 	if (!d->mapped && atomic_load(&d->refs) == 1 && (!d->session || maildrop_is_all_near(d)))
 		d->mapped = view_map(v, !d->session) == PSTN_OK;

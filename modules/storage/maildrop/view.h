@@ -38,6 +38,7 @@ struct view {
 	uint64_t octets;     /* of what was there and has not been counted as a zombie */
 	uint32_t folder, uidnext;
 	uint32_t messages, zombies;
+	bool told; /* somebody relies on the number of messages: the map may find fewer, not more */
 	struct run *runs; /* NULL: not made yet, or none needed */
 	uint32_t nruns;
 	struct run dense; /* count 0: not known yet */

@@ -115,8 +115,9 @@ static int read_row(struct reader *r, uint32_t number, uint32_t uid, struct pstn
 	rc = index_tombstone(ix, r->txn, r->view->account, r->view->folder, uid, &row);
 	if (rc == 0)
 		fill_row(out, number, uid, &row, true);
-	if (rc != MDB_CORRUPTED)
-		return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+	/* Neither here nor gone: the folder's total had counted too many. */
+	if (rc != MDB_CORRUPTED && rc != MDB_NOTFOUND)
+		return rc;
 	fill_damaged(out, number, uid);
 	out->zombie = true;
 	return 0;
