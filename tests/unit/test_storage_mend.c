@@ -7,11 +7,13 @@
 
 #include "modules/storage/commit/group.h"
 #include "modules/storage/delivery/intake.h"
+#include "modules/storage/delivery/uidl_set.h"
 #include "modules/storage/format/bytes.h"
 #include "modules/storage/format/checksum.h"
 #include "modules/storage/index/audit.h"
 #include "modules/storage/index/mend.h"
 #include "modules/storage/open/home.h"
+#include "modules/storage/recall/when.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -446,6 +448,143 @@ static void serves_in_spite_of_its_total(void)
 	}
 }
 
+/* ---- commands that walk through a folder ---- */
+
+static const char *of_ann(struct rig *r, const char *command, const char *option, const char *value)
+{
+	return rig_command(r, command, ANN, option, value, NULL, -1);
+}
+
+/* One wrong octet, in a message and a tombstone: as if nothing had been. */
+static void mends_for_commands(void)
+{
+	static const char *const commands[] = {"mailbox undelete", "mailbox restore",
+					       "mailbox history"};
+	struct raw live, dead, damaged, after;
+	char moment[64], expected[8192];
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *option = i == 1 ? "at" : "";
+		struct rig r;
+
+		begin(&r);
+		when_text(rig_moment(), moment);
+		(void)get_raw(&r, false, 2, &live);
+		CU_ASSERT_FATAL(get_raw(&r, true, 3, &dead));
+		snprintf(expected, sizeof(expected), "%s",
+			 of_ann(&r, commands[i], i == 1 ? "at" : "dry-run", i == 1 ? moment : ""));
+		CU_ASSERT_FALSE(rig_command_failed());
+		damaged = live;
+		damaged.bytes[30] ^= 6;
+		put_raw(&r, false, 2, &damaged);
+		damaged = dead;
+		damaged.bytes[60] ^= 6;
+		put_raw(&r, true, 3, &damaged);
+		CU_ASSERT_STRING_EQUAL(
+		    of_ann(&r, commands[i], i == 1 ? option : "dry-run", i == 1 ? moment : ""),
+		    expected);
+		CU_ASSERT_FALSE(rig_command_failed());
+		CU_ASSERT_TRUE(get_raw(&r, false, 2, &after) && same(&after, &live));
+		CU_ASSERT_TRUE(get_raw(&r, true, 3, &after) && same(&after, &dead));
+		rig_end(&r);
+	}
+}
+
+/* More than that: the others come back, and what does not is counted. */
+static void undeletes_beside_damage(void)
+{
+	struct rig r;
+	struct pstn_maildrop *d;
+	int status;
+
+	begin(&r);
+	d = rig_drop(&r, ANN, &status);
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){1}, 1), PSTN_OK);
+	maildrop_table.close(d);
+	ruin(&r, false, 2);
+	ruin(&r, true, 3);
+	CU_ASSERT_TRUE(rig_says(of_ann(&r, "mailbox undelete", NULL, NULL), "\"restored\":1"));
+	CU_ASSERT_FALSE(rig_command_failed());
+	CU_ASSERT_TRUE(rig_says(of_ann(&r, "mailbox undelete", NULL, NULL), "\"kept\":1"));
+	CU_ASSERT_TRUE(rig_says(of_ann(&r, "mailbox undelete", NULL, NULL), "\"not_restored\":1"));
+	CU_ASSERT_TRUE(rig_says(of_ann(&r, "mailbox undelete", NULL, NULL), "damaged-3"));
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("index-row-damaged"));
+	fake_log_clear();
+	of_ann(&r, "mailbox undelete", NULL, NULL);
+	CU_ASSERT_PTR_NULL(fake_log_find("index-row-damaged"));
+	rig_end(&r);
+}
+
+static void restores_beside_damage(bool exact)
+{
+	struct rig r;
+	struct pstn_maildrop *d;
+	struct rig_listing l;
+	struct rig_argument arguments[] = {{"user", ANN, -1}, {"at", NULL, -1}, {"exact", "", -1}};
+	char moment[64];
+	const char *said;
+	int status;
+
+	begin(&r);
+	when_text(rig_moment(), moment);
+	arguments[1].value = moment;
+	d = rig_drop(&r, ANN, &status);
+	CU_ASSERT_EQUAL(rig_expunge(d, (uint32_t[]){1}, 1), PSTN_OK);
+	maildrop_table.close(d);
+	rig_deliver(&r, ANN, "later\n", &status);
+	ruin(&r, false, 2);
+	ruin(&r, true, 3);
+	said = rig_call(&r, "mailbox restore", arguments, exact ? 3 : 2);
+	CU_ASSERT_FALSE(rig_command_failed());
+	CU_ASSERT_TRUE(rig_says(said, "\"restored\":1"));
+	CU_ASSERT_TRUE(rig_says(said, exact ? "\"removed\":1" : "\"removed\":0"));
+	CU_ASSERT_TRUE(rig_says(said, exact ? "\"not_restored\":2" : "\"not_restored\":1"));
+	/* What cannot be told stays as it is. */
+	d = rig_drop(&r, ANN, &status);
+	rig_list(d, &l);
+	CU_ASSERT_EQUAL(l.count, exact ? 3 : 4);
+	CU_ASSERT_STRING_EQUAL(l.rows[0].uidl, "damaged-2");
+	maildrop_table.close(d);
+	rig_end(&r);
+}
+
+static void restores_what_it_can(void)
+{
+	restores_beside_damage(false);
+	restores_beside_damage(true);
+}
+
+static void tells_history_beside_damage(void)
+{
+	struct rig r;
+	const char *said;
+
+	begin(&r);
+	ruin(&r, false, 2);
+	ruin(&r, true, 3);
+	said = of_ann(&r, "mailbox history", NULL, NULL);
+	CU_ASSERT_FALSE(rig_command_failed());
+	CU_ASSERT_TRUE(rig_says(said, "\"event\":\"delivered\""));
+	CU_ASSERT_TRUE(rig_says(said, "brought-along"));
+	CU_ASSERT_TRUE(rig_says(said, "damaged-2")); /* its flags were set */
+	CU_ASSERT_TRUE(rig_says(said, "damaged-3")); /* it was expunged */
+	CU_ASSERT_TRUE(rig_says(rig_notes(), "When 2 messages came cannot be told"));
+	rig_end(&r);
+}
+
+static void knows_uidls_beside_damage(void)
+{
+	struct uidl_set set;
+	struct rig r;
+
+	begin(&r);
+	ruin(&r, false, 2);
+	CU_ASSERT_EQUAL(uidl_set_fill(&set, r.store, ann.id, "INBOX"), PSTN_OK);
+	CU_ASSERT_EQUAL(set.count, 1);
+	uidl_set_free(&set);
+	rig_end(&r);
+}
+
 /* ---- others of the same group ---- */
 
 static void ruin_folder(struct rig *r, uint64_t account)
@@ -871,6 +1010,11 @@ static const struct suite_case cases[] = {
     {"a row without a record is given up when asked for", gives_up_what_is_lost},
     {"a repair counts rows that it cannot read", counts_what_it_cannot_read},
     {"a folder whose total is wrong", serves_in_spite_of_its_total},
+    {"commands mend what they meet", mends_for_commands},
+    {"undelete beside damaged rows", undeletes_beside_damage},
+    {"restore beside damaged rows", restores_what_it_can},
+    {"history beside damaged rows", tells_history_beside_damage},
+    {"unique ids beside damaged rows", knows_uidls_beside_damage},
     {"a group goes without who meets damage", groups_go_without_the_damaged},
     {"a folder whose name is wrong in the index", finds_folders_without_names},
     {"a damaged message that was safe is shown", knows_what_was_safe},

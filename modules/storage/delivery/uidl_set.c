@@ -48,7 +48,8 @@ static int gather(struct uidl_set *s, struct folder_rows *w)
 
 	folder_rows_begin(w, s->store, s->store->index.messages, s->account, s->folder, 1);
 	while ((row = folder_rows_peek(w, &uid, &rc))) {
-		if (!(row->state & MESSAGE_NAMED))
+		/* What a damaged row's was nobody knows. */
+		if (!folder_rows_damaged(w) && !(row->state & MESSAGE_NAMED))
 			rc = add(s, row->serial);
 		if (rc != 0)
 			break;

@@ -43,7 +43,11 @@ static int look_up(struct telling *t, const struct event *e, struct told *told)
 	if (rc == MDB_NOTFOUND)
 		rc = index_tombstone(ix, txn, account, e->folder, e->uid, &told->message);
 	told->known = rc == 0;
-	if (rc == MDB_NOTFOUND)
+	if (rc == MDB_CORRUPTED) {
+		told->message = (struct message_row){.state = 0};
+		snprintf(told->message.uidl, sizeof(told->message.uidl), "damaged-%u", e->uid);
+	}
+	if (rc == MDB_NOTFOUND || rc == MDB_CORRUPTED)
 		rc = 0;
 	if (rc == 0 && e->kind != EVENT_DELIVERED)
 		rc = index_change(ix, txn, account, e->folder, e->change, e->first, &told->change);
@@ -179,6 +183,11 @@ static void history(struct telling *t)
 		status = gather(t, limit);
 	if (status == PSTN_OK)
 		status = tell_all(t);
+	if (status == PSTN_OK && t->history.damaged)
+		call->note(r->call,
+			   "When %u messages came cannot be told: their rows in the index are "
+			   "damaged; the log says which. `storage repair` looks for their records.",
+			   t->history.damaged);
 	if (status != PSTN_OK && status != PSTN_E_INVALID)
 		call->fail(r->call, "The history of %s cannot be told: %s.", r->account.name,
 			   command_reason(status));

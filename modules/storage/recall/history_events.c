@@ -6,6 +6,7 @@
 
 #include "command/folder_rows.h"
 #include "format/bytes.h"
+#include "index/mend.h"
 #include "store.h"
 
 #include <errno.h>
@@ -65,6 +66,10 @@ struct reading {
 	struct backwards live, dead, changes;
 	struct event *out; /* newest first */
 	uint32_t count;
+	uint32_t hopeless; /* from this uid on damaged rows have been tried to mend */
+	uint32_t damaged;  /* uid of the row that made reading stop, one of the tombstones? */
+	bool damaged_dead;
+	uint32_t left_out;
 	/* the next of each kind; uid 0: there is none */
 	struct event delivery, change;
 	uint32_t left; /* uids of the change's range below change.uid */
@@ -81,6 +86,17 @@ static bool is_asked_for(const struct history *h, uint32_t uid)
 	return false;
 }
 
+static int meet_damaged(struct reading *r, uint32_t uid, bool dead)
+{
+	if (uid >= r->hopeless) {
+		r->left_out++;
+		return 0;
+	}
+	r->damaged = uid;
+	r->damaged_dead = dead;
+	return MDB_CORRUPTED;
+}
+
 /* The message with the highest uid of those that are there and those that are not. */
 static int next_delivery(struct reading *r)
 {
@@ -92,12 +108,14 @@ static int next_delivery(struct reading *r)
 		struct backwards *b = dead ? &r->dead : &r->live;
 		uint32_t uid = uid_of(b);
 		struct message_row row;
+		bool sound = message_row_get(&row, b->key.mv_data, r->history->store->index.tag,
+					     b->value.mv_data, b->value.mv_size);
 
-		if (!message_row_get(&row, b->key.mv_data, r->history->store->index.tag,
-				     b->value.mv_data, b->value.mv_size))
-			return MDB_CORRUPTED;
-		rc = step_back(b);
-		if (rc == 0 && is_asked_for(r->history, uid)) {
+		if (!sound)
+			rc = meet_damaged(r, uid, dead);
+		if (rc == 0)
+			rc = step_back(b);
+		if (rc == 0 && sound && is_asked_for(r->history, uid)) {
 			r->delivery = (struct event){.time = row.stored,
 						     .kind = EVENT_DELIVERED,
 						     .folder = r->folder,
@@ -108,15 +126,16 @@ static int next_delivery(struct reading *r)
 	return rc;
 }
 
-/* Whether the message really went with this change: a range may name one that had gone before. */
+/* Whether the message really went with this change: a range may name one that had gone before. Of
+ * one whose row is damaged it is believed. */
 static int went_then(struct reading *r, const struct event *e, bool *then)
 {
 	struct history *h = r->history;
 	struct message_row row;
 	int rc = index_tombstone(&h->store->index, r->txn, h->account, r->folder, e->uid, &row);
 
-	*then = rc == 0 && row.expunged_change == e->change;
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	*then = rc == MDB_CORRUPTED || (rc == 0 && row.expunged_change == e->change);
+	return rc == MDB_NOTFOUND || rc == MDB_CORRUPTED ? 0 : rc;
 }
 
 static int load_change(struct reading *r)
@@ -257,16 +276,44 @@ static uint32_t merge(const struct history *h, const struct event *x, uint32_t n
 	return n;
 }
 
-static int add_events(struct history *h, uint32_t folder, struct event *fresh)
+static int read_once(struct reading *r)
 {
-	struct reading r = {.history = h, .folder = folder, .out = fresh};
-	struct event *merged;
-	int rc = index_read(&h->store->index, &r.txn);
+	struct index *ix = &r->history->store->index;
+	int rc = index_read(ix, &r->txn);
 
 	if (rc != 0)
 		return rc;
-	rc = read_folder(&r);
-	index_read_end(&h->store->index, r.txn);
+	rc = read_folder(r);
+	index_read_end(ix, r->txn);
+	return rc;
+}
+
+static int read_and_mend(struct reading *r)
+{
+	const struct reading begin = *r;
+	struct history *h = r->history;
+
+	for (;;) {
+		struct message_row row;
+		int rc = read_once(r);
+		uint32_t uid = r->damaged;
+		bool dead = r->damaged_dead;
+
+		if (rc != MDB_CORRUPTED || uid == 0)
+			return rc;
+		(void)mend_now(&h->store->index, dead, h->account, r->folder, uid, &row);
+		*r = begin;
+		r->hopeless = uid;
+	}
+}
+
+static int add_events(struct history *h, uint32_t folder, struct event *fresh)
+{
+	struct reading r = {.history = h, .folder = folder, .out = fresh, .hopeless = UINT32_MAX};
+	struct event *merged;
+	int rc = read_and_mend(&r);
+
+	h->damaged += r.left_out;
 	h->count = merge(h, fresh, r.count, h->events, h->count, h->others);
 	merged = h->others;
 	h->others = h->events;

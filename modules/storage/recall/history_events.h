@@ -28,6 +28,7 @@ struct history {
 	uint32_t limit;                /* the newest so many */
 	struct event *events, *others; /* `limit` each, newest first */
 	uint32_t count;
+	uint32_t damaged; /* rows that do not tell when their messages came */
 	/* of the folder at present */
 	uint32_t uids[HISTORY_COPIES]; /* that have the unique id */
 	uint32_t nuids;

@@ -71,7 +71,7 @@ static int first_delivery(struct folder_rows *w, uint64_t forgotten, uint64_t *t
 	int rc;
 
 	while ((row = folder_rows_peek(w, &uid, &rc))) {
-		if (row->change > forgotten && row->stored < *time)
+		if (!folder_rows_damaged(w) && row->change > forgotten && row->stored < *time)
 			*time = row->stored;
 		folder_rows_skip(w);
 	}

@@ -91,7 +91,7 @@ bool recall_step(struct recall *r)
 
 /* ---- one message ---- */
 
-static void lose(struct recall *r, uint32_t uid, const struct message_row *row, int status)
+void recall_lose(struct recall *r, uint32_t uid, const struct message_row *row, int status)
 {
 	struct recall_lost *l = &r->lost[r->nlost];
 
@@ -206,7 +206,7 @@ static void bring(struct recall *r, uint32_t uid, const struct message_row *row,
 	if (status == PSTN_E_GONE)
 		r->folder->expired++;
 	else if (status == PSTN_E_DAMAGED || status == PSTN_E_TOO_LARGE)
-		lose(r, uid, row, status);
+		recall_lose(r, uid, row, status);
 	else
 		r->status = status;
 }

@@ -67,6 +67,8 @@ void recall_end_folder(struct recall *);
 /* Brings one back, unless its unique id is there; false: stop. */
 bool recall_message(struct recall *, uint32_t uid, const struct message_row *, uint32_t flags,
 		    uint64_t keywords);
+/* One whose row cannot be read does not come back. */
+void recall_lose(struct recall *, uint32_t uid, const struct message_row *, int status);
 /* One was looked at; false: stop. */
 bool recall_step(struct recall *);
 

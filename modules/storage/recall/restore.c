@@ -17,6 +17,16 @@
 
 /* ---- one folder ---- */
 
+/* Whether it was there at the moment cannot be told. */
+static bool leave_damaged(struct restore *s, uint32_t uid, const struct message_row *row, bool live)
+{
+	if (live && !s->elsewhere && !s->exact)
+		s->recall.folder->kept++;
+	else
+		recall_lose(&s->recall, uid, row, PSTN_E_DAMAGED);
+	return true;
+}
+
 static bool bring(struct restore *s, uint32_t uid, const struct message_row *row)
 {
 	uint32_t flags;
@@ -48,10 +58,12 @@ static int bring_all(struct restore *s)
 		if (rc != 0 || (!dead && !live))
 			return rc;
 		if (live_uid < dead_uid) {
-			go = bring(s, live_uid, live);
+			go = folder_rows_damaged(&s->live) ? leave_damaged(s, live_uid, live, true)
+							   : bring(s, live_uid, live);
 			folder_rows_skip(&s->live);
 		} else {
-			go = bring(s, dead_uid, dead);
+			go = folder_rows_damaged(&s->dead) ? leave_damaged(s, dead_uid, dead, false)
+							   : bring(s, dead_uid, dead);
 			folder_rows_skip(&s->dead);
 		}
 		if (!go || !recall_step(&s->recall))

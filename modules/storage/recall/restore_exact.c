@@ -140,7 +140,7 @@ static int note_held(struct restore *s)
 	folder_rows_begin(&s->dead, r->store, r->store->index.tombstones, r->account.id,
 			  r->folder->id, 1);
 	while ((row = folder_rows_peek(&s->dead, &uid, &rc))) {
-		if (past_held(&then, row))
+		if (!folder_rows_damaged(&s->dead) && past_held(&then, row))
 			rc = burials_add(&s->held, row->uidl, uid);
 		if (rc != 0)
 			break;
@@ -177,7 +177,7 @@ void restore_exact(struct restore *s)
 	folder_rows_begin(&s->live, r->store, r->store->index.messages, r->account.id,
 			  r->folder->id, 1);
 	while ((row = folder_rows_peek(&s->live, &uid, &rc)) && uid < s->uidnext) {
-		rc = set_back(s, uid, row);
+		rc = folder_rows_damaged(&s->live) ? 0 : set_back(s, uid, row);
 		if (rc != 0 || !recall_step(r))
 			break;
 		folder_rows_skip(&s->live);

@@ -111,6 +111,11 @@ static bool undelete_one(struct undelete *u, uint32_t uid, const struct message_
 	uint32_t latest;
 	int rc;
 
+	if (folder_rows_damaged(&u->rows)) {
+		if (!u->uidls)
+			recall_lose(r, uid, row, PSTN_E_DAMAGED);
+		return true;
+	}
 	if (!is_wanted(u, row))
 		return true;
 	rc = burials_find(&u->named, row->uidl, &latest);
