@@ -453,6 +453,103 @@ static void compacts_on_a_full_disk(void)
 	}
 }
 
+/* ---- a disk that does not give what it has ---- */
+
+#define MANY 40
+
+static void begin_unreadable(struct trial *t, bool expunged)
+{
+	struct pstn_maildrop *d;
+	uint32_t numbers[MANY];
+	char text[64];
+	int status;
+
+	trial_begin(t, 1 << 20, 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "Subject: %u\n\ntext\n", i);
+		CU_ASSERT_EQUAL(rig_deliver(&t->rig, ANN, text, &status), i + 1);
+		numbers[i] = i + 1;
+	}
+	if (!expunged)
+		return;
+	d = rig_drop(&t->rig, ANN, &status);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_EQUAL(rig_expunge(d, numbers, MANY), PSTN_OK);
+	maildrop_table.close(d);
+}
+
+/* How many messages came out, or back, by what the command says. */
+static long got_of(bool (*run)(struct trial *), const char *done, const char *failed,
+		   struct trial *t)
+{
+	const char *at;
+
+	if (run(t))
+		return number(done);
+	at = strstr(answer, failed);
+	if (!at)
+		return -1;
+	if (failed[strlen(failed) - 1] == ' ')
+		return strtol(at + strlen(failed), NULL, 10);
+	while (at > answer && at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	return strtol(at, NULL, 10);
+}
+
+/* One sector after the other cannot be read: one message is left out, and had the next time. Then
+ * none can. */
+static void bears_unreadable(bool (*run)(struct trial *), bool expunged, const char *done,
+			     const char *failed)
+{
+	unsigned left_out = 0;
+	uint32_t hit = 1;
+
+	for (uint32_t n = 1; hit > 0 && n < TRIAL_CALLS; n += 3) {
+		struct trial t = {.fault = {.at = n, .times = 1, .error = EIO, .reads = true}};
+		long got;
+
+		begin_unreadable(&t, expunged);
+		trial_fail(&t);
+		got = got_of(run, done, failed, &t);
+		trial_heal(&t);
+		hit = t.hit;
+		if (strstr(answer, " left out 1 messages")) {
+			left_out++;
+			CU_ASSERT_TRUE(rig_command_failed());
+			CU_ASSERT_EQUAL(got, MANY - 1);
+			CU_ASSERT_TRUE(rig_says(rig_notes(), "is left out: the disk"));
+			CU_ASSERT_TRUE(run(&t));
+			CU_ASSERT_EQUAL(number(done), 1);
+		}
+		trial_end(&t);
+	}
+	CU_ASSERT_TRUE(left_out > MANY / 6);
+	for (uint32_t n = 1; n < 200; n += 7) {
+		struct trial t = {.fault = {.at = n, .error = EIO, .reads = true}};
+
+		begin_unreadable(&t, expunged);
+		trial_fail(&t);
+		(void)run(&t);
+		trial_heal(&t);
+		if (t.hit) {
+			CU_ASSERT_TRUE(rig_command_failed());
+			CU_ASSERT_TRUE(t.hit < 100); /* it gave up */
+		}
+		CU_ASSERT_TRUE(run(&t));
+		trial_end(&t);
+	}
+}
+
+static void exports_beside_what_is_unreadable(void)
+{
+	bears_unreadable(run_export_maildir, false, "exported", " were exported");
+}
+
+static void undeletes_beside_what_is_unreadable(void)
+{
+	bears_unreadable(run_undelete, true, "restored", "Brought back: ");
+}
+
 static const struct suite_case cases[] = {
     {"storage compact", compacts},
     {"backup create", creates},
@@ -466,6 +563,8 @@ static const struct suite_case cases[] = {
     {"storage check", checks},
     {"storage repair", repairs},
     {"storage scrub", scrubs},
+    {"export of what can be read", exports_beside_what_is_unreadable},
+    {"undelete of what can be read", undeletes_beside_what_is_unreadable},
     {"compaction on a disk that is full from one call on", compacts_on_a_full_disk},
     {NULL, NULL},
 };

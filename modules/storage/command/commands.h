@@ -51,4 +51,8 @@ void command_history(void *inst, struct pstn_call *);
 /* What `storage status` says of compaction, into an open object. */
 void compact_status(struct store *, struct pstn_call *);
 
+/* So many messages in a row that cannot be read for now: the disk is gone, and a command stops. With
+ * fewer it leaves them out and goes on. */
+#define COMMAND_UNREADABLE_MAX 16
+
 #endif

@@ -170,7 +170,21 @@ static void export_folder(struct export *ex, const char *folder, bool mbox)
 
 /* ---- the command ---- */
 
-static void answer(struct export *ex)
+/* The rest is out, but whoever asked has to know that it is not all. */
+static void fail_for_unreadable(struct export *ex, bool mbox)
+{
+	ex->store->host->call->fail_as(
+	    ex->call, PSTN_E_TEMPORARY,
+	    "The export left out %llu messages that the disk does not give (%s); %llu were "
+	    "exported, %llu were there already, %llu are damaged. Run it again to try those once "
+	    "more%s.",
+	    (unsigned long long)ex->unreadable, command_reason(PSTN_E_TEMPORARY),
+	    (unsigned long long)ex->exported, (unsigned long long)ex->skipped,
+	    (unsigned long long)ex->damaged,
+	    mbox ? ", without the mbox files that are to be written anew" : "");
+}
+
+static void answer(struct export *ex, bool mbox)
 {
 	const struct pstn_call_ops *call = ex->store->host->call;
 
@@ -181,6 +195,10 @@ static void answer(struct export *ex)
 			   (unsigned long long)ex->exported, (unsigned long long)ex->skipped,
 			   *ex->fault ? ex->fault : command_reason(ex->status),
 			   *ex->fault ? "" : ".");
+		return;
+	}
+	if (ex->unreadable) {
+		fail_for_unreadable(ex, mbox);
 		return;
 	}
 	if (ex->undated)
@@ -253,7 +271,7 @@ void command_export(void *inst, struct pstn_call *c)
 		ex->status = ex->piece && ex->text && ex->buffer ? PSTN_OK : PSTN_E_NO_MEMORY;
 		if (ex->status == PSTN_OK)
 			export_all(ex, st->host->call->arg(c, "folder"), mbox);
-		answer(ex);
+		answer(ex, mbox);
 	}
 	store_free(st, ex->piece);
 	store_free(st, ex->text);

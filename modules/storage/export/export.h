@@ -41,7 +41,9 @@ struct export
 	char *buffer;              /* and EXPORT_PIECE octets not written to the file yet */
 	/* the result */
 	uint64_t folders, exported, skipped, octets, damaged, undated;
-	uint64_t with_keywords;  /* messages, */
+	uint64_t unreadable;        /* left out: for now the disk does not give them */
+	unsigned unreadable_in_row; /* the last so many */
+	uint64_t with_keywords;     /* messages, */
 	uint64_t beyond_letters; /* of them, those with a keyword that has no letter in a Maildir */
 	uint64_t done, total;
 	int status;      /* not PSTN_OK: stop */
@@ -63,11 +65,13 @@ void export_abandon(struct export *);
 bool export_rename(struct export *, const char *from, const char *to);
 bool export_directory(struct export *, const char *path);
 bool export_sync_directory(struct export *, const char *path);
-/* The text with lines that end with LF, as unwire.h says. False: stopped, or *damaged. */
-bool export_text(struct export *, const struct pstn_message *, bool *damaged,
+/* The text with lines that end with LF, as unwire.h says. False: stopped, or the message cannot be
+ * read: *why is not PSTN_OK. */
+bool export_text(struct export *, const struct pstn_message *, int *why,
 		 bool (*take)(void *arg, const char *bytes, size_t n), void *arg);
-/* It cannot be read: counted and named, and the export goes on. */
-void export_damaged(struct export *, const char *folder, const struct pstn_message *);
+/* It could not be read, and why: counted and named, and the export goes on, unless so many cannot be
+ * read that the disk is gone. */
+void export_left_out(struct export *, const char *folder, const struct pstn_message *, int why);
 /* Calls each for all messages of the folder until it returns false. */
 bool export_each(struct export *,
 		 bool (*each)(struct export *, void *arg, const struct pstn_message *), void *arg);

@@ -46,8 +46,8 @@ bool export_keywords_of(struct export *ex, const struct pstn_message *m, uint64_
 		rc = index_message(ix, txn, ex->view.account, ex->view.folder, m->uid, &row);
 		index_read_end(ix, txn);
 	}
-	/* One that has just been removed has none. */
-	if (rc != 0 && rc != MDB_NOTFOUND)
+	/* One that has just been removed has none, and of a damaged one nobody knows. */
+	if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_CORRUPTED)
 		ex->status = index_status(rc);
 	for (int bit = 0; rc == 0 && bit < KEYWORDS_MAX; bit++) {
 		if (is_named(ex, bit))

@@ -165,13 +165,13 @@ static void write_message(struct export *ex, const struct folder *f, const char 
 			  const char *target, const struct pstn_message *m)
 {
 	char tmp[PATH_MAX], name[EXPORT_NAME + 8];
-	bool damaged;
+	int why;
 
 	snprintf(name, sizeof(name), "tmp/%s", base);
 	join(tmp, f, name);
 	if (!export_create(ex, tmp))
 		return;
-	if (export_text(ex, m, &damaged, to_file, ex)) {
+	if (export_text(ex, m, &why, to_file, ex)) {
 		if (export_close(ex, m->received) && export_rename(ex, tmp, target)) {
 			ex->exported++;
 			ex->octets += m->octets;
@@ -179,8 +179,8 @@ static void write_message(struct export *ex, const struct folder *f, const char 
 		return;
 	}
 	export_abandon(ex);
-	if (damaged && ex->status == PSTN_OK)
-		export_damaged(ex, f->name, m);
+	if (why != PSTN_OK && ex->status == PSTN_OK)
+		export_left_out(ex, f->name, m, why);
 }
 
 static bool each(struct export *ex, void *arg, const struct pstn_message *m)

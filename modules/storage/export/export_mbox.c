@@ -53,8 +53,8 @@ static bool each(struct export *ex, void *arg, const struct pstn_message *m)
 	struct writing *w = arg;
 	off_t size = lseek(ex->file.fd, 0, SEEK_CUR);
 	size_t used = ex->file.used;
-	bool damaged;
 	uint64_t bits;
+	int why;
 
 	if (!export_keywords_of(ex, m, &bits))
 		return false;
@@ -64,12 +64,12 @@ static bool each(struct export *ex, void *arg, const struct pstn_message *m)
 		return false;
 	}
 	mbox_write_begin(&w->writer, m->received, m->flags, m->uidl, &ex->names);
-	if (export_text(ex, m, &damaged, to_mbox, w)) {
+	if (export_text(ex, m, &why, to_mbox, w)) {
 		mbox_write_end(&w->writer);
 		ex->exported++;
 		ex->octets += m->octets;
-	} else if (damaged && ex->status == PSTN_OK) {
-		export_damaged(ex, w->folder, m);
+	} else if (why != PSTN_OK && ex->status == PSTN_OK) {
+		export_left_out(ex, w->folder, m, why);
 		take_back(ex, size, used);
 	}
 	ex->store->host->call->progress(ex->call, ++ex->done, ex->total, "messages");

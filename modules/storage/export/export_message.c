@@ -2,6 +2,7 @@
  * export_message.c - a message's text on its way out, and the files that take it: opened by
  * posternctl, written and synced here.
  */
+#include "command/commands.h"
 #include "export.h"
 #include "format/unwire.h"
 #include "segment/fetch.h"
@@ -144,25 +145,34 @@ bool export_sync_directory(struct export *ex, const char *path)
 
 /* ---- texts ---- */
 
-static int open_content(struct export *ex, const struct pstn_message *m, struct pstn_content *out)
+struct passing {
+	struct fetch_key key;
+	struct message_row row;
+	struct pstn_content content;
+	struct unwire unwire;
+	bool looking;
+	bool (*take)(void *arg, const char *bytes, size_t n);
+	void *arg;
+};
+
+static int open_content(struct export *ex, struct passing *p)
 {
 	struct index *ix = &ex->store->index;
-	struct fetch_key key = {ex->view.account, ex->view.folder, m->uid};
-	struct message_row row;
+	const struct fetch_key *key = &p->key;
 	MDB_txn *txn;
 	int rc = index_read(ix, &txn);
 
 	if (rc != 0)
 		return index_status(rc);
-	rc = index_message(ix, txn, key.account, key.folder, key.uid, &row);
+	rc = index_message(ix, txn, key->account, key->folder, key->uid, &p->row);
 	index_read_end(ix, txn);
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? PSTN_E_GONE : index_status(rc);
-	return fetch(ex->store, &key, &row, true, out);
+	return fetch(ex->store, key, &p->row, true, &p->content);
 }
 
-/* Octets from `at` on in ex->piece; 0: they cannot be read. */
-static size_t read_piece(struct export *ex, const struct pstn_content *c, uint64_t at)
+/* Octets from `at` on in ex->piece; 0: the segment ends there, -1: they cannot be read. */
+static ssize_t read_piece(struct export *ex, const struct pstn_content *c, uint64_t at)
 {
 	uint64_t left = c->length - at;
 	size_t n = left < EXPORT_PIECE ? (size_t)left : EXPORT_PIECE;
@@ -170,27 +180,25 @@ static size_t read_piece(struct export *ex, const struct pstn_content *c, uint64
 
 	if (c->bytes) {
 		memcpy(ex->piece, c->bytes + at, n);
-		return n;
+		return (ssize_t)n;
 	}
 	do
 		got = pread(c->fd, ex->piece, n, (off_t)(c->offset + at));
 	while (got < 0 && errno == EINTR);
-	return got > 0 ? (size_t)got : 0;
+	return got;
 }
 
-struct passing {
-	struct unwire unwire;
-	bool looking;
-	bool (*take)(void *arg, const char *bytes, size_t n);
-	void *arg;
-};
-
 /* PSTN_OK also when the taker stopped, which then has stopped the export. */
-static int pass(struct export *ex, const struct pstn_content *c, struct passing *p)
+static int pass(struct export *ex, struct passing *p)
 {
-	for (uint64_t at = 0; at < c->length && ex->status == PSTN_OK;) {
-		size_t n = read_piece(ex, c, at);
+	const struct pstn_content *c = &p->content;
 
+	for (uint64_t at = 0; at < c->length && ex->status == PSTN_OK;) {
+		ssize_t got = read_piece(ex, c, at);
+		size_t n = got > 0 ? (size_t)got : 0;
+
+		if (got < 0)
+			return fetch_unreadable(ex->store, &p->key, &p->row, errno);
 		if (n == 0)
 			return PSTN_E_DAMAGED;
 		at += n;
@@ -207,35 +215,59 @@ static int pass(struct export *ex, const struct pstn_content *c, struct passing 
 	return PSTN_OK;
 }
 
-bool export_text(struct export *ex, const struct pstn_message *m, bool *damaged,
+static bool concerns_one(int status)
+{
+	return status == PSTN_E_DAMAGED || status == PSTN_E_GONE || status == PSTN_E_TEMPORARY;
+}
+
+bool export_text(struct export *ex, const struct pstn_message *m, int *why,
 		 bool (*take)(void *arg, const char *bytes, size_t n), void *arg)
 {
-	struct passing p = {.looking = true, .take = take, .arg = arg};
-	struct pstn_content c;
+	struct passing p = {.key = {ex->view.account, ex->view.folder, m->uid},
+			    .looking = true,
+			    .take = take,
+			    .arg = arg};
 	size_t n;
-	int status = open_content(ex, m, &c);
+	int status = open_content(ex, &p);
 
-	*damaged = status != PSTN_OK;
+	*why = status;
 	if (status != PSTN_OK) {
-		if (status != PSTN_E_DAMAGED && status != PSTN_E_GONE)
+		if (!concerns_one(status))
 			ex->status = status;
 		return false;
 	}
-	status = pass(ex, &c, &p);
+	status = pass(ex, &p);
 	p.looking = false;
 	if (status == PSTN_OK)
-		status = pass(ex, &c, &p);
+		status = pass(ex, &p);
 	if (status == PSTN_OK && ex->status == PSTN_OK) {
 		n = unwire_end(&p.unwire, ex->text);
 		take(arg, ex->text, n);
 	}
-	c.release(c.ref);
-	*damaged = status != PSTN_OK;
+	p.content.release(p.content.ref);
+	*why = status;
+	if (status == PSTN_OK)
+		ex->unreadable_in_row = 0;
 	return status == PSTN_OK && ex->status == PSTN_OK;
 }
 
-void export_damaged(struct export *ex, const char *folder, const struct pstn_message *m)
+static void leave_unreadable(struct export *ex, const char *folder, const struct pstn_message *m)
 {
+	if (ex->unreadable++ < 5)
+		ex->store->host->call->note(
+		    ex->call, "The message %s of %s is left out: the disk does not give it (%s).",
+		    m->uidl, folder, command_reason(PSTN_E_TEMPORARY));
+	if (++ex->unreadable_in_row == COMMAND_UNREADABLE_MAX)
+		ex->status = PSTN_E_TEMPORARY;
+}
+
+void export_left_out(struct export *ex, const char *folder, const struct pstn_message *m, int why)
+{
+	if (why == PSTN_E_TEMPORARY) {
+		leave_unreadable(ex, folder, m);
+		return;
+	}
+	ex->unreadable_in_row = 0;
 	if (ex->damaged++ < 5)
 		ex->store->host->call->note(
 		    ex->call,

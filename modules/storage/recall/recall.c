@@ -109,9 +109,12 @@ static int take_piece(void *arg, const char *bytes, size_t n)
 {
 	struct recall *r = arg;
 
-	if (r->store->host->call->cancelled(r->call))
-		return PSTN_E_CANCELLED;
-	return delivery_write(r->current, bytes, n);
+	int status = r->store->host->call->cancelled(r->call)
+			 ? PSTN_E_CANCELLED
+			 : delivery_write(r->current, bytes, n);
+
+	r->taken = status == PSTN_OK;
+	return status;
 }
 
 static void drop_current(struct recall *r)
@@ -132,6 +135,7 @@ static int copy_text(struct recall *r, uint32_t uid, const struct message_row *r
 	struct fetch_key key = {r->account.id, r->folder->id, uid};
 	int status = delivery_begin(r->store, &q, NULL, &r->current);
 
+	r->taken = status == PSTN_OK;
 	if (status == PSTN_OK)
 		status = fetch_text(r->store, &key, row, take_piece, r);
 	return status;
@@ -187,17 +191,36 @@ static void add_to_bundle(struct recall *r, struct pending *p, uint32_t uid, uin
 		bundle_commit(&r->bundle);
 }
 
+/* It stops only when so many cannot be read that the disk is gone. */
+static void leave_unreadable(struct recall *r, uint32_t uid, const struct message_row *row)
+{
+	recall_lose(r, uid, row, PSTN_E_TEMPORARY);
+	if (r->unreadable++ < 5)
+		r->store->host->call->note(
+		    r->call, "The message %s of %s is left out: the disk does not give it (%s).",
+		    row->uidl, r->folder->name, command_reason(PSTN_E_TEMPORARY));
+	if (++r->unreadable_in_row == COMMAND_UNREADABLE_MAX)
+		r->status = PSTN_E_TEMPORARY;
+}
+
 static void bring(struct recall *r, uint32_t uid, const struct message_row *row, uint32_t flags,
 		  uint64_t keywords)
 {
 	struct pending *p = NULL;
 	int status = copy(r, uid, row);
 
+	if (status == PSTN_E_TEMPORARY && r->taken) {
+		drop_current(r);
+		leave_unreadable(r, uid, row);
+		return;
+	}
 	keywords_list(&r->keywords, keywords, &r->names);
 	if (status == PSTN_OK)
 		status = delivery_keywords(r->current, r->names.text);
 	if (status == PSTN_OK)
 		p = delivery_seal(r->current, &status);
+	if (status != PSTN_E_GONE)
+		r->unreadable_in_row = 0;
 	if (p) {
 		add_to_bundle(r, p, uid, flags);
 		return;

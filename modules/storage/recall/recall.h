@@ -49,6 +49,9 @@ struct recall {
 	struct keyword_list names;    /* of a message */
 	struct bundle bundle;
 	struct pstn_delivery *current;
+	bool taken;                 /* what was read of it could be written */
+	uint64_t unreadable;        /* left out: for now the disk does not give them */
+	unsigned unreadable_in_row; /* the last so many */
 	struct recall_lost lost[RECALL_LOST_MAX];
 	unsigned nlost;
 	uint64_t done, total; /* messages looked at, for progress */
@@ -74,7 +77,7 @@ bool recall_step(struct recall *);
 
 /* What has become of all: the members "folders" and "not_restored" of the answer. */
 void recall_answer(struct recall *);
-/* The call has failed for recall.status. */
+/* The call has failed for recall.status, or for what could not be read. */
 void recall_fail(struct recall *);
 
 #endif

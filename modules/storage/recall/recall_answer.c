@@ -130,6 +130,17 @@ void recall_fail(struct recall *r)
 		kept += r->folders[i].kept;
 		lost += r->folders[i].lost;
 	}
+	if (r->status == PSTN_OK) {
+		r->store->host->call->fail_as(
+		    r->call, PSTN_E_TEMPORARY,
+		    "mailbox %s left out %llu messages of %s that the disk does not give (%s). "
+		    "Brought back: %llu, there already: %llu. Run it again to try those once "
+		    "more; nothing comes back twice.",
+		    r->what, (unsigned long long)r->unreadable, r->account.name,
+		    command_reason(PSTN_E_TEMPORARY), (unsigned long long)restored,
+		    (unsigned long long)kept);
+		return;
+	}
 	r->store->host->call->fail(
 	    r->call,
 	    "mailbox %s stopped at folder %s of %s: %s. Brought back: %llu, there already: %llu, "

@@ -91,7 +91,7 @@ static void restore_folder(struct restore *s, struct recall_folder *f)
 		recall_end_folder(r);
 	}
 	/* What came later goes when all that was there is. */
-	if (r->status == PSTN_OK && s->exact)
+	if (r->status == PSTN_OK && s->exact && !r->unreadable)
 		restore_exact(s);
 	restore_exact_end(s);
 	past_free(&s->past);
@@ -202,7 +202,7 @@ static void restore_all(struct restore *s)
 
 	for (uint32_t i = 0; r->status == PSTN_OK && i < r->nfolders; i++)
 		restore_folder(s, &r->folders[i]);
-	if (r->status != PSTN_OK) {
+	if (r->status != PSTN_OK || r->unreadable) {
 		recall_fail(r);
 		return;
 	}

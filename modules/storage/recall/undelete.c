@@ -203,7 +203,7 @@ static void undelete_all(struct undelete *u)
 		undelete_folder(u, &r->folders[i]);
 	if (r->dry_run)
 		call->close(r->call);
-	if (r->status != PSTN_OK) {
+	if (r->status != PSTN_OK || r->unreadable) {
 		recall_fail(r);
 		return;
 	}

@@ -119,6 +119,21 @@ int fetch_damaged(struct store *st, const struct fetch_key *key, const struct me
 	return PSTN_E_DAMAGED;
 }
 
+int fetch_unreadable(struct store *st, const struct fetch_key *key, const struct message_row *row,
+		     int error)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, row->segment);
+	st->host->log(PSTN_EVENT(
+	    st->self, NULL, PSTN_ERROR, "message-unreadable", PSTN_U("account", key->account),
+	    PSTN_U("folder", key->folder), PSTN_U("uid", key->uid), PSTN_S("segment", name),
+	    PSTN_U("offset", row->offset), PSTN_S("error", strerror(error)),
+	    PSTN_S("hint", "The disk does not give the message; it is tried again whenever "
+			   "somebody asks for it.")));
+	return PSTN_E_TEMPORARY;
+}
+
 static int damaged(const struct fetching *f, const char *what)
 {
 	return fetch_damaged(f->store, f->key, f->row, what);
@@ -140,7 +155,7 @@ static int read_all(const struct fetching *f, void *to, size_t n, uint64_t at)
 		if (got < 0 && !f->may_block && (errno == EAGAIN || errno == EOPNOTSUPP))
 			return VIEW_COLD;
 		if (got < 0)
-			return PSTN_E_TEMPORARY;
+			return fetch_unreadable(f->store, f->key, f->row, errno);
 		if (got == 0)
 			return damaged(f, "the segment ends before the message does");
 		done += (size_t)got;

@@ -49,5 +49,8 @@ int fetch_moved(struct store *, const struct fetch_key *, struct message_row *);
 /* Says in the log what is wrong, and answers PSTN_E_DAMAGED. */
 int fetch_damaged(struct store *, const struct fetch_key *, const struct message_row *,
 		  const char *what);
+/* The same of an errno with which reading it failed, and answers PSTN_E_TEMPORARY. */
+int fetch_unreadable(struct store *, const struct fetch_key *, const struct message_row *,
+		     int error);
 
 #endif

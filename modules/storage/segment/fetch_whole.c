@@ -34,7 +34,7 @@ static int decode(struct whole *w, const struct file *file)
 		n = pread(file->fd, bytes, sizeof(bytes), (off_t)w->row.offset);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return PSTN_E_TEMPORARY;
+		return fetch_unreadable(w->store, w->key, &w->row, errno);
 	if (record_decode(r, bytes, (size_t)n, file->seed, w->row.offset) != RECORD_OK)
 		return fetch_damaged(w->store, w->key, &w->row,
 				     "the record's head fails its checksum");
@@ -91,7 +91,7 @@ static int read_pieces(const struct whole *w, const struct pstn_content *c, char
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return PSTN_E_TEMPORARY;
+			return fetch_unreadable(w->store, w->key, &w->row, errno);
 		if (n == 0)
 			return fetch_damaged(w->store, w->key, &w->row,
 					     "the segment ends before the message does");
