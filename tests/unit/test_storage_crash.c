@@ -366,9 +366,10 @@ static struct pending *sealed(struct rig *r, const char *user, const char *text,
 	return delivery_seal(*d, &status);
 }
 
-/* A message of which nobody was told, left out when the index was made anew while others of its
- * group were whole, has to stay out when it is made again: its uid belongs to another by then. */
-static void leaves_no_shadow(void)
+/* A message of which nobody was told, left out at a start while others of its group were whole, has to
+ * stay out when the index is made anew: its uid belongs to another by then. If the index is lost with the
+ * process nobody can tell any more: then it is shown, as damaged, and keeps its uid. */
+static void leaves_no_shadow(bool index_is_lost)
 {
 	struct rig r;
 	char segment[1024];
@@ -397,20 +398,37 @@ static void leaves_no_shadow(void)
 	memset(text, 0, 10);
 	rig_write_file(segment, bytes, n);
 	free(bytes);
-	for (unsigned round = 0; round < 2; round++) {
-		rig_remove_store(rig_path(&r, "index"));
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned shown = round + index_is_lost;
+
+		if (index_is_lost || round > 0)
+			rig_remove_store(rig_path(&r, "index"));
 		CU_ASSERT_FATAL(rig_open(&r));
-		CU_ASSERT_TRUE(r.store->rebuilt);
+		CU_ASSERT_EQUAL(r.store->rebuilt, index_is_lost || round > 0);
 		d = rig_drop(&r, BOB, &status);
 		rig_list(d, &l);
-		CU_ASSERT_EQUAL(l.count, round);
-		if (round)
-			CU_ASSERT_STRING_EQUAL(rig_text(d, 1, &n, &status), "next\r\n");
+		CU_ASSERT_EQUAL(l.count, shown);
+		for (unsigned i = 1; i <= shown; i++) {
+			text = (char *)(uintptr_t)rig_text(d, i, &n, &status);
+			CU_ASSERT_EQUAL(status, index_is_lost && i == 1 ? PSTN_E_DAMAGED : PSTN_OK);
+			CU_ASSERT_TRUE(!text || strcmp(text, "next\r\n") == 0);
+		}
 		maildrop_table.close(d);
-		CU_ASSERT_EQUAL(rig_deliver(&r, BOB, "next\n", &status), round + 1);
+		/* Of what has been wiped a rebuild does not know what it was. */
+		CU_ASSERT_TRUE(rig_deliver(&r, BOB, "next\n", &status) > shown);
 		rig_crash(&r);
 	}
 	rig_end(&r);
+}
+
+static void leaves_out_for_good(void)
+{
+	leaves_no_shadow(false);
+}
+
+static void shows_what_may_have_been_safe(void)
+{
+	leaves_no_shadow(true);
 }
 
 /* ---- an unreadable segment ---- */
@@ -841,7 +859,8 @@ static const struct suite_case cases[] = {
     {"an index is made anew when asked for", rebuilds_when_asked},
     {"SIGKILL loses nothing acknowledged", survives_kill},
     {"torn tails are cut", cuts_torn_tails},
-    {"what was left out stays out", leaves_no_shadow},
+    {"what was left out stays out", leaves_out_for_good},
+    {"what may have been safe is shown", shows_what_may_have_been_safe},
     {"what cannot be read is kept", keeps_what_it_cannot_read},
     {"four processes share a store", shares_between_processes},
     {"one process outlives another", outlives_the_other},

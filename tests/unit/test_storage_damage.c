@@ -230,7 +230,6 @@ static void a_logs_last_head_is_damaged(void)
 		}
 		CU_ASSERT_STRING_EQUAL(subjects(&r), "first large");
 		deliver(&r, "new");
-		CU_ASSERT_NOT_EQUAL(find(&r, 4).segment, last.segment);
 		rig_close(&r);
 		repair(&r, last, i, kept);
 		CU_ASSERT_FATAL(rig_open(&r));

@@ -210,11 +210,262 @@ static void own_ids_are_imported(void)
 	rig_end(&r);
 }
 
+/* ---- numbers of mail that was lost ---- */
+
+#define SEGMENT 8192
+#define TEXT    3000 /* two messages a segment */
+
+static void deliver_long(struct rig *r, const char *subject)
+{
+	char text[TEXT + 1];
+	int status;
+
+	memset(text, 'x', TEXT);
+	text[TEXT] = '\0';
+	memcpy(text + TEXT - 2, "\r\n", 2);
+	memcpy(text + snprintf(text, 100, "Subject: %s\r\n\r\n", subject), "y", 1);
+	rig_deliver(r, ANN, text, &status);
+	CU_ASSERT_EQUAL(status, PSTN_OK);
+}
+
+static void begin_long(struct rig *r, unsigned n)
+{
+	char subject[16];
+
+	rig_begin(r);
+	r->options.segment_size = SEGMENT;
+	CU_ASSERT_FATAL(rig_open(r));
+	for (unsigned i = 1; i <= n; i++) {
+		snprintf(subject, sizeof(subject), "old%u", i);
+		deliver_long(r, subject);
+	}
+	list(r);
+	rig_close(r);
+}
+
+/* Subjects with spaces. */
+static const char *subjects(struct rig *r)
+{
+	static char text[1024];
+	struct pstn_maildrop *d;
+	size_t n = 0;
+	int status;
+
+	list(r);
+	d = rig_drop(r, ANN, &status);
+	text[0] = '\0';
+	for (uint32_t i = 0; i < shown.count; i++) {
+		size_t length;
+		const char *whole = rig_text(d, shown.rows[i].number, &length, &status);
+		char subject[32] = "damaged";
+
+		if (whole)
+			sscanf(whole, "Subject: %31[^\r]", subject);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", subject);
+	}
+	maildrop_table.close(d);
+	return text;
+}
+
+static const char *segment_path(struct rig *r, uint32_t id)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "segments/%08u.seg", id);
+	return rig_path(r, name);
+}
+
+/* Flips a bit so far before the text of the last message, or behind its begin. */
+static void flip_last(struct rig *r, uint32_t segment, const char *subject, int from)
+{
+	size_t n;
+	char *bytes = rig_read_file(segment_path(r, segment), &n);
+	char *at = memmem(bytes, n, subject, strlen(subject));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	at[from] ^= 1;
+	rig_write_file(segment_path(r, segment), bytes, n);
+	free(bytes);
+}
+
+static void ask_rebuild(struct rig *r)
+{
+	rig_write_file(rig_path(r, "index/rebuild"), "", 0);
+	fake_log_clear();
+	CU_ASSERT_FATAL(rig_open(r));
+	CU_ASSERT_TRUE(r->store->rebuilt);
+}
+
+/* No uid and no unique id of the listing that was kept before. */
+static void shares_no_number(const struct rig_listing *before, const char *subject)
+{
+	const struct pstn_message *last = &shown.rows[shown.count - 1];
+
+	for (uint32_t i = 0; i < before->count; i++)
+		if (last->uid <= before->rows[i].uid ||
+		    strcmp(last->uidl, before->rows[i].uidl) == 0) {
+			fprintf(stderr, "  %s: uid %u %s\n", subject, last->uid, last->uidl);
+			CU_FAIL("a number is given twice");
+		}
+}
+
+static const struct {
+	const char *what;
+	int from; /* the text that names it */
+	const char *after;
+} newest[] = {
+    {"a text", 20, "old1 old2 damaged"},
+    {"a head", -120, "old1 old2"},
+};
+
+/* It was stopped in order: what is damaged at the end was acknowledged. */
+static void the_newest_is_damaged(void)
+{
+	for (size_t i = 0; i < sizeof(newest) / sizeof(*newest); i++) {
+		struct rig_listing before;
+		char expected[64];
+		struct rig r;
+
+		begin_long(&r, 3);
+		before = shown;
+		flip_last(&r, 2, "Subject: old3", newest[i].from);
+		for (int round = 0; round < 2; round++) {
+			ask_rebuild(&r);
+			if (strcmp(subjects(&r), newest[i].after) != 0) {
+				fprintf(stderr, "  %s: %s\n", newest[i].what, subjects(&r));
+				CU_FAIL("what a rebuild shows");
+			}
+			rig_close(&r);
+		}
+		CU_ASSERT_FATAL(rig_open(&r));
+		deliver_long(&r, "new");
+		snprintf(expected, sizeof(expected), "%s new", newest[i].after);
+		CU_ASSERT_STRING_EQUAL(subjects(&r), expected);
+		shares_no_number(&before, newest[i].what);
+		rig_close(&r);
+		flip_last(&r, 2, "Subject: old3", newest[i].from);
+		ask_rebuild(&r);
+		CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2 old3 new");
+		CU_ASSERT_EQUAL(uidls_twice(), 0);
+		CU_ASSERT_PTR_NULL(fake_log_find("message-renumbered"));
+		rig_end(&r);
+	}
+}
+
+/* The newest segment cannot be read, and is given back when there is new mail. */
+static void hide(struct rig *r, char **bytes, size_t *n)
+{
+	char *hidden;
+
+	*bytes = rig_read_file(segment_path(r, 2), n);
+	hidden = malloc(*n);
+	memcpy(hidden, *bytes, *n);
+	memset(hidden, 0, SEGMENT_HEAD);
+	rig_write_file(segment_path(r, 2), hidden, *n);
+	free(hidden);
+}
+
+static void a_segment_comes_back(void)
+{
+	struct rig_listing before;
+	struct rig r;
+	char *bytes;
+	size_t n;
+
+	begin_long(&r, 4);
+	before = shown;
+	hide(&r, &bytes, &n);
+	ask_rebuild(&r);
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("segment-unreadable"));
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2");
+	deliver_long(&r, "new1");
+	deliver_long(&r, "new2");
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2 new1 new2");
+	shares_no_number(&before, "a segment");
+	rig_close(&r);
+	rig_write_file(segment_path(&r, 2), bytes, n);
+	free(bytes);
+	ask_rebuild(&r);
+	CU_ASSERT_PTR_NULL(fake_log_find("message-renumbered"));
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2 old3 old4 new1 new2");
+	CU_ASSERT_EQUAL(uidls_twice(), 0);
+	rig_end(&r);
+}
+
+/* As if nobody had seen that mail is missing. */
+static void forget_numbers(struct rig *r, uint32_t uidnext, uint64_t serial)
+{
+	struct pstn_account ann;
+	struct folder_row *f;
+	struct apply a;
+
+	rig_account(&ann, ANN);
+	CU_ASSERT_EQUAL_FATAL(apply_begin(&a, &r->store->index), 0);
+	a.state.serial = serial;
+	CU_ASSERT_EQUAL_FATAL(apply_folder(&a, ann.id, FOLDER_INBOX, &f), 0);
+	f->uidnext = uidnext;
+	CU_ASSERT_EQUAL(apply_end(&a), 0);
+}
+
+static unsigned uids_twice(void)
+{
+	unsigned twice = 0;
+
+	for (uint32_t i = 1; i < shown.count; i++)
+		twice += shown.rows[i].uid <= shown.rows[i - 1].uid;
+	return twice;
+}
+
+static void mail_with_the_same_uids_comes_back(void)
+{
+	struct rig_listing once;
+	struct rig r;
+	char *bytes;
+	size_t n;
+
+	begin_long(&r, 4);
+	hide(&r, &bytes, &n);
+	ask_rebuild(&r);
+	forget_numbers(&r, 3, 2);
+	deliver_long(&r, "new1");
+	deliver_long(&r, "new2");
+	deliver_long(&r, "new3");
+	rig_close(&r);
+	rig_write_file(segment_path(&r, 2), bytes, n);
+	free(bytes);
+	ask_rebuild(&r);
+	CU_ASSERT_PTR_NOT_NULL(fake_log_find("message-renumbered"));
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2 old3 old4 new3 new1 new2");
+	CU_ASSERT_EQUAL(uidls_twice(), 0);
+	CU_ASSERT_EQUAL(uids_twice(), 0);
+	once = shown;
+	CU_ASSERT_TRUE(
+	    rig_says(rig_command(&r, "storage check", NULL, NULL, NULL, NULL, -1), "\"faults\":0"));
+	rig_close(&r);
+	/* What was found once is so for good. */
+	ask_rebuild(&r);
+	CU_ASSERT_PTR_NULL(fake_log_find("message-renumbered"));
+	list(&r);
+	CU_ASSERT_EQUAL_FATAL(shown.count, once.count);
+	for (uint32_t i = 0; i < once.count; i++) {
+		CU_ASSERT_EQUAL(shown.rows[i].uid, once.rows[i].uid);
+		CU_ASSERT_STRING_EQUAL(shown.rows[i].uidl, once.rows[i].uidl);
+	}
+	deliver_long(&r, "new4");
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2 old3 old4 new3 new1 new2 new4");
+	CU_ASSERT_EQUAL(uidls_twice(), 0);
+	CU_ASSERT_EQUAL(uids_twice(), 0);
+	rig_end(&r);
+}
+
 static const struct suite_case cases[] = {
     {"own unique ids come back", own_ids_come_back},
     {"serials run out", serials_run_out},
     {"a record has too high a serial", a_record_has_too_high_a_serial},
     {"own unique ids are imported", own_ids_are_imported},
+    {"the newest message is damaged", the_newest_is_damaged},
+    {"a segment comes back", a_segment_comes_back},
+    {"mail with the same uids comes back", mail_with_the_same_uids_comes_back},
     {NULL, NULL},
 };
 

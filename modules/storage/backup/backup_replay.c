@@ -176,7 +176,7 @@ static int apply_one(struct merge *m, struct source *s)
 			return EIO;
 	}
 	rc = apply_record(&m->apply, r, body, s->segment->id, s->scan.at);
-	if (rc != EINVAL)
+	if (rc != EINVAL && rc != EEXIST)
 		return rc;
 	tell_damage(m, s, s->scan.at, s->scan.next);
 	return 0;

@@ -220,7 +220,7 @@ static int mend_from_record(struct repair *r, struct apply *a, const struct faul
 	if (file)
 		file_release(file);
 	store_free(st, window);
-	return rc == EINVAL ? 0 : rc;
+	return rc == EINVAL || rc == EEXIST ? 0 : rc;
 }
 
 /* ---- transactions ---- */

@@ -89,6 +89,7 @@ void state_row_put(const struct state_row *r, unsigned char out[ROW_STATE])
 	put64(out + 32, r->sequence);
 	put64(out + 40, r->serial);
 	put32(out + 48, r->segment);
+	put64(out + 56, r->lost);
 	seal(out, ROW_STATE, 0);
 }
 
@@ -105,6 +106,7 @@ bool state_row_get(struct state_row *r, const void *row, size_t n)
 	r->sequence = get64(p + 32);
 	r->serial = get64(p + 40);
 	r->segment = get32(p + 48);
+	r->lost = get64(p + 56);
 	return true;
 }
 

@@ -38,6 +38,7 @@ struct state_row { /* of the store */
 	uint64_t serial;   /* the last one given to a message */
 	uint32_t segment;  /* the highest number that a segment ever had */
 	bool building;     /* being made from the segments: not complete yet */
+	uint64_t lost;     /* octets that recovery could not read and has not allowed for yet */
 };
 
 enum segment_state {

@@ -71,7 +71,8 @@ int apply_account_removed(struct apply *, uint64_t account);
 int apply_folder_state(struct apply *, const struct record *, const struct folder_row *);
 /* Bit r->uid of `keywords` in the folder has this name. */
 int apply_keyword(struct apply *, const struct record *, const char *name);
-/* Any record with its body, as recovery meets it. */
+/* Any record with its body, as recovery meets it. EINVAL: it makes no sense; EEXIST: another message has
+ * the uid of this one. */
 int apply_record(struct apply *, const struct record *, const unsigned char *body, uint32_t segment,
 		 uint64_t offset);
 

@@ -7,6 +7,7 @@
 
 #include <postern/maildrop.h>
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- single rows ---- */
@@ -197,13 +198,22 @@ static int bury_moved(struct apply *a, const struct record *r, struct message_ro
 	return bury(a, &expunge, r->uid, row);
 }
 
-/* The message is known: a moved record tells its new place, any other is a repetition. */
+/* Of the same uid, but given to another: what has the lower sequence could not be read then. */
+static bool is_another(const struct record *r, const struct message_row *row)
+{
+	return strcmp(r->uidl, row->uidl) != 0 || r->octets != row->octets ||
+	       r->stored != row->stored;
+}
+
+/* The uid is known: a moved record tells the message's new place, any other is a repetition. */
 static int move_message(struct apply *a, MDB_dbi dbi, const struct record *r,
 			const unsigned char *key, struct message_row *row, uint32_t segment,
 			uint64_t offset)
 {
 	int rc;
 
+	if (a->replay && is_another(r, row))
+		return EEXIST;
 	if (!(r->flags & RECORD_MOVED) || (row->segment == segment && row->offset == offset))
 		return 0;
 	rc = move_octets(a, row, segment);

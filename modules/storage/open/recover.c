@@ -6,6 +6,8 @@
 
 #include "commit/log.h"
 #include "format/bytes.h"
+#include "numbers.h"
+#include "selftest.h"
 #include "source.h"
 #include "store.h"
 
@@ -49,6 +51,8 @@ static int add_source(struct recovery *r, uint32_t id)
 		return recovery_fail(r, id, index_error(rc));
 	if (row.flags & SEGMENT_GONE)
 		return drop_gone(r, id);
+	if (id > r->highest)
+		r->highest = id;
 	if (row.flags & SEGMENT_SEALED)
 		return 0;
 	s = store_alloc(r->store, sizeof(*s));
@@ -168,6 +172,8 @@ static int apply_one(struct recovery *r, struct source *s)
 			return EIO;
 	}
 	rc = apply_record(&r->apply, rec, body, s->id, s->scan.at);
+	if (rc == EEXIST)
+		rc = numbers_anew(r, s);
 	if (rc == EINVAL) {
 		recovery_tell_damage(r, s);
 		rc = 0;
@@ -218,7 +224,10 @@ static int merge_some(struct recovery *r)
 			goto failed;
 		}
 	}
+	r->apply.state.lost += r->lost;
 	rc = apply_end(&r->apply);
+	if (rc == 0)
+		r->lost = 0;
 	drop_done(r);
 	if (rc == 0)
 		return r->sources != NULL;
@@ -257,31 +266,6 @@ static int seal_kept(struct recovery *r)
 	return 0;
 }
 
-/* Of self-tests: what was said of their end may be gone sooner than what they left. */
-static int drop_scratch(struct recovery *r)
-{
-	struct apply *a = &r->apply;
-	unsigned char key[KEY_ACCOUNT];
-	int rc;
-
-	do {
-		MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
-		MDB_cursor *c;
-
-		key_account(key, SCRATCH_FIRST);
-		rc = mdb_cursor_open(a->txn, a->index->accounts, &c);
-		if (rc != 0)
-			return rc;
-		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-		if (rc == 0)
-			memcpy(key, k.mv_data, sizeof(key));
-		mdb_cursor_close(c);
-		if (rc == 0)
-			rc = apply_account_removed(a, get64be(key));
-	} while (rc == 0);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
 static int settle(struct recovery *r)
 {
 	int rc = 0;
@@ -300,8 +284,10 @@ static int mark_complete(struct recovery *r)
 
 		r->apply.state.building = false;
 		rc = seal_kept(r);
+		if (rc == 0)
+			rc = numbers_skip(r);
 		if (rc == 0 && building)
-			rc = drop_scratch(r);
+			rc = selftest_forget(&r->apply);
 		if (rc == 0)
 			rc = apply_end(&r->apply);
 		else
@@ -310,7 +296,7 @@ static int mark_complete(struct recovery *r)
 	if (rc == 0)
 		return 0;
 	snprintf(r->err, r->err_size, "%s/index: %s", r->store->path, index_error(rc));
-	return -1;
+	return rc == MDB_MAP_FULL ? -2 : -1;
 }
 
 static int begin(struct recovery *r)
@@ -354,8 +340,11 @@ int recover(struct store *st, char *err, size_t n)
 	} while (rc == -2 && index_grow(&st->index) == 0);
 	if (rc == 0)
 		rc = settle(&r);
-	if (rc == 0 && (st->building || r.kept))
-		rc = mark_complete(&r);
+	if (rc == 0 && (st->building || r.kept || r.lost || r.apply.state.lost)) {
+		do
+			rc = mark_complete(&r);
+		while (rc == -2 && index_grow(&st->index) == 0);
+	}
 	st->rebuilt = st->building && r.records > 0;
 	source_free_all(&r, &r.kept);
 	st->recovered_records = r.records;

@@ -5,6 +5,8 @@
 #include "selftest.h"
 
 #include "delivery/delivery.h"
+#include "format/bytes.h"
+#include "index/apply.h"
 #include "maildrop/view.h"
 #include "segment/fetch.h"
 #include "store.h"
@@ -103,4 +105,28 @@ int selftest_run(struct store *st, char *err, size_t n)
 		return 0;
 	snprintf(err, n, "%s: %s; the log has more", st->path, fault);
 	return -1;
+}
+
+/* Of self-tests: what was said of their end may be gone sooner than what they left. */
+int selftest_forget(struct apply *a)
+{
+	unsigned char key[KEY_ACCOUNT];
+	int rc;
+
+	do {
+		MDB_val k = {.mv_size = sizeof(key), .mv_data = key}, v;
+		MDB_cursor *c;
+
+		key_account(key, SCRATCH_FIRST);
+		rc = mdb_cursor_open(a->txn, a->index->accounts, &c);
+		if (rc != 0)
+			return rc;
+		rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+		if (rc == 0)
+			memcpy(key, k.mv_data, sizeof(key));
+		mdb_cursor_close(c);
+		if (rc == 0)
+			rc = apply_account_removed(a, get64be(key));
+	} while (rc == 0);
+	return rc == MDB_NOTFOUND ? 0 : rc;
 }

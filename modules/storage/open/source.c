@@ -1,8 +1,7 @@
 /*
- * source.c - a segment as recovery reads it: where it begins, which of its records count, what is
- * cut from its end.
+ * source.c - a segment as recovery reads it: where it begins, and which of its records count.
  */
-#include "source.h"
+#include "source_parts.h"
 
 #include "store.h"
 
@@ -21,8 +20,8 @@ int recovery_fail(struct recovery *r, uint32_t segment, const char *what)
 	return -1;
 }
 
-static void tell(struct recovery *r, int level, const char *event, const struct source *s,
-		 uint64_t from, uint64_t to)
+void recovery_tell(struct recovery *r, int level, const char *event, const struct source *s,
+		   uint64_t from, uint64_t to)
 {
 	struct store *st = r->store;
 	char name[SEGMENT_NAME];
@@ -49,7 +48,7 @@ void recovery_tell_damage(struct recovery *r, const struct source *s)
 
 /* ---- sources ---- */
 
-static void source_end(struct recovery *r, struct source *s)
+void source_close(struct recovery *r, struct source *s)
 {
 	if (s->fd < 0)
 		return;
@@ -64,10 +63,19 @@ void source_free_all(struct recovery *r, struct source **list)
 	while (*list) {
 		struct source *next = (*list)->next;
 
-		source_end(r, *list);
+		source_close(r, *list);
 		store_free(r->store, *list);
 		*list = next;
 	}
+}
+
+int source_reopen(struct recovery *r, struct source *s)
+{
+	char name[SEGMENT_NAME];
+
+	segment_name(name, s->id);
+	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return s->fd < 0 ? recovery_fail(r, s->id, strerror(errno)) : 0;
 }
 
 static int source_open(struct recovery *r, struct source *s)
@@ -97,7 +105,8 @@ static int source_open(struct recovery *r, struct source *s)
 		return recovery_fail(r, s->id, "belongs to another store; move it away");
 	if (verdict == RECORD_BAD || head.id != s->id) {
 		/* Its seed is lost, so nothing in it can be told from mail: it is left alone. */
-		tell(r, PSTN_ERROR, "segment-unreadable", s, 0, s->size);
+		recovery_tell(r, PSTN_ERROR, "segment-unreadable", s, 0, s->size);
+		r->lost += s->size;
 		s->done = true;
 		close(s->fd);
 		s->fd = -1;
@@ -134,115 +143,6 @@ static int source_scan(struct recovery *r, struct source *s)
 	s->scan.read = tell_progress;
 	s->scan.arg = r;
 	return 0;
-}
-
-/* Whether the file ends as a writer that stopped in order leaves it, or one that never committed.
- * When the index is made anew nobody knows whether a large message without a head ever had one. */
-static bool ended_well(const struct recovery *r, struct source *s)
-{
-	unsigned char head[RECORD_HEAD];
-	static const unsigned char none[RECORD_HEAD];
-
-	if (s->kind == SEGMENT_LARGE && s->scan.at == SEGMENT_HEAD && !r->rebuilding)
-		return pread(s->fd, head, sizeof(head), SEGMENT_HEAD) >= 0 &&
-		       memcmp(head, none, sizeof(head)) == 0;
-	return scan_clean_end(&s->scan);
-}
-
-static int cut(struct recovery *r, struct source *s, uint64_t end)
-{
-	char name[SEGMENT_NAME];
-
-	segment_name(name, s->id);
-	if (end == SEGMENT_HEAD) {
-		if (unlinkat(r->store->segment_dir, name, 0) != 0)
-			return recovery_fail(r, s->id, strerror(errno));
-	} else if (ftruncate(s->fd, (off_t)end) != 0 || fsync(s->fd) != 0) {
-		return recovery_fail(r, s->id, strerror(errno));
-	}
-	return 0;
-}
-
-static void keep(struct recovery *r, struct source *s)
-{
-	s->keep = true;
-	tell(r, PSTN_ERROR, "segment-damaged", s, s->end, s->size);
-}
-
-/* What stands where a record should be may still tell of which group it was. */
-static uint64_t claimed_sequence(const struct source *s)
-{
-	unsigned char head[RECORD_HEAD] = {0};
-
-	(void)!pread(s->fd, head, sizeof(head), (off_t)s->scan.at);
-	return record_claimed_sequence(head);
-}
-
-/*
- * What is behind the last sound record goes: a group that was being written when the process died,
- * of which nobody was told. It may also be one that was safe and that the disk has damaged: then it
- * stays, for whoever can read it, and nothing is written behind it. When the index is made anew
- * nobody can tell. The head of a large message is written last and lies in one sector: it is there or
- * zeros. Of others that is known when all segments have been read.
- */
-static int finish_source(struct recovery *r, struct source *s)
-{
-	bool well = ended_well(r, s);
-	int rc = 0;
-
-	s->done = true;
-	s->has_record = false;
-	s->end = s->scan.at;
-	if (s->scan.failed)
-		return recovery_fail(r, s->id, strerror(errno));
-	if (!well && (r->rebuilding || (s->kind == SEGMENT_LARGE && s->end == SEGMENT_HEAD))) {
-		keep(r, s);
-	} else if (!well && r->store->options.durability == DURABILITY_FULL) {
-		s->doubtful = true;
-		s->claimed = claimed_sequence(s);
-	} else {
-		if (!well)
-			tell(r, PSTN_WARNING, "segment-tail-cut", s, s->end, s->size);
-		rc = cut(r, s, s->end);
-	}
-	source_end(r, s);
-	return rc;
-}
-
-/* The group that was being written was the store's last: one that another has followed is none. */
-static bool end_was_committed(const struct recovery *r, const struct source *s)
-{
-	uint64_t known = s->scan.sequence > r->begun ? s->scan.sequence : r->begun;
-
-	return r->hole > known || (s->claimed > known && s->claimed <= r->apply.state.sequence);
-}
-
-static int open_file(struct recovery *r, struct source *s)
-{
-	char name[SEGMENT_NAME];
-
-	segment_name(name, s->id);
-	s->fd = openat(r->store->segment_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	return s->fd < 0 ? recovery_fail(r, s->id, strerror(errno)) : 0;
-}
-
-int source_settle(struct recovery *r, struct source *s)
-{
-	int rc;
-
-	if (!s->doubtful)
-		return 0;
-	s->doubtful = false;
-	if (end_was_committed(r, s)) {
-		keep(r, s);
-		return 0;
-	}
-	tell(r, PSTN_WARNING, "segment-tail-cut", s, s->end, s->size);
-	rc = open_file(r, s);
-	if (rc == 0)
-		rc = cut(r, s, s->end);
-	source_end(r, s);
-	return rc;
 }
 
 static bool goes_on_elsewhere(const struct recovery *r, const struct source *s, uint64_t sequence)
@@ -304,14 +204,17 @@ static bool usable(struct recovery *r, struct source *s)
 		return true;
 	if (scan_verify(scan))
 		return true;
-	committed = !scan->failed && was_committed(r, s);
+	/* With the index went what tells whether it was being written. */
+	committed = !scan->failed && (was_committed(r, s) || r->rebuilding);
 	if (scan->failed)
 		return false;
 	if (committed) {
 		recovery_tell_damage(r, s);
+		if (!is_message)
+			r->lost += scan->next - scan->at;
 		return is_message;
 	}
-	tell(r, PSTN_WARNING, "record-incomplete", s, scan->at, scan->next);
+	recovery_tell(r, PSTN_WARNING, "record-incomplete", s, scan->at, scan->next);
 	wipe(s);
 	return false;
 }
@@ -331,8 +234,10 @@ int source_advance(struct recovery *r, struct source *s)
 			s->sequence = s->scan.record.sequence;
 			return 0;
 		case SCAN_GAP:
-			tell(r, PSTN_ERROR, "segment-damaged", s, s->scan.at, s->scan.next);
+			recovery_tell(r, PSTN_ERROR, "segment-damaged", s, s->scan.at,
+				      s->scan.next);
 			r->store->host->count(r->store->self, METRIC_DAMAGED, 1);
+			r->lost += s->scan.next - s->scan.at;
 			continue;
 		case SCAN_UNKNOWN:
 			return recovery_fail(r, s->id,
@@ -340,7 +245,7 @@ int source_advance(struct recovery *r, struct source *s)
 					     "start that version, or restore a backup");
 		case SCAN_END:
 			return s->scan.failed ? recovery_fail(r, s->id, strerror(errno))
-					      : finish_source(r, s);
+					      : source_finish(r, s);
 		}
 	}
 }
@@ -368,7 +273,7 @@ int source_begin(struct recovery *r, struct source *s)
 	} while (result == SCAN_GAP);
 	if (result == SCAN_RECORD)
 		s->sequence = s->scan.record.sequence;
-	source_end(r, s);
+	source_close(r, s);
 	return 0;
 }
 
@@ -377,12 +282,12 @@ void source_park(struct recovery *r, struct source *s)
 	if (s->done)
 		return;
 	s->from = s->scan.at;
-	source_end(r, s);
+	source_close(r, s);
 }
 
 int source_unpark(struct recovery *r, struct source *s)
 {
-	if (open_file(r, s) != 0)
+	if (source_reopen(r, s) != 0)
 		return -1;
 	return source_scan(r, s) == 0 ? source_advance(r, s) : -1;
 }

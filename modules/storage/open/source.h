@@ -21,7 +21,8 @@ struct source { /* a segment that may have something new */
 	bool keep; /* something unreadable is at its end: never write there */
 	/* Likewise, but it may be of a group of which nobody was told: source_settle() decides. */
 	bool doubtful;
-	uint64_t end;     /* of what can be read, if it is one of these */
+	uint64_t end;     /* of what can be read, if it is one of these, */
+	uint64_t used;    /* and of what is not zeros */
 	uint64_t claimed; /* the sequence that stands behind it, if there is a head */
 	struct scan scan;
 };
@@ -32,8 +33,10 @@ struct recovery {
 	struct source *kept; /* done, and to be sealed or settled */
 	struct apply apply;
 	bool rebuilding;
-	uint64_t begun; /* the last sequence that the index knew before, */
-	uint64_t hole;  /* and the last one behind it that no record has been found of */
+	uint64_t begun;   /* the last sequence that the index knew before, */
+	uint64_t hole;    /* and the last one behind it that no record has been found of */
+	uint32_t highest; /* number of a segment */
+	uint64_t lost;    /* octets that could not be read, not yet added to those of the state */
 	uint64_t records;
 	uint64_t octets; /* of records applied, to tell how far it is, */
 	uint64_t ahead;  /* read since, */
