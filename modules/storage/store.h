@@ -88,6 +88,7 @@ struct shared {
 	_Atomic uint64_t inflight_large; /* the segment of a large message in the group */
 	_Atomic uint64_t unsynced;       /* a sync of the index failed: nobody writes any more */
 	struct shared_process processes[SHARED_PROCESSES];
+	_Atomic uint64_t wanted_until; /* somebody waits for maintenance.h's lock: ms since 1970 */
 };
 
 struct warm {

@@ -6,6 +6,7 @@
 #include "storage_rig.h"
 #include "suite.h"
 
+#include "modules/storage/command/commands.h"
 #include "modules/storage/format/bytes.h"
 #include "modules/storage/maildrop/view.h"
 #include "modules/storage/open/maintenance.h"
@@ -634,6 +635,89 @@ static void works_by_itself(void)
 	rig_end(&r);
 }
 
+static void let_it_work(void)
+{
+	fake_advance(100);
+	fake_settle();
+}
+
+/* Whoever waits need not wait for the whole pass, and the rest is done afterwards. */
+static void makes_way(void)
+{
+	struct rig r;
+	char *before, *after;
+
+	rig_begin(&r);
+	r.options.segment_size = 16384;
+	r.options.stream_threshold = 65536;
+	r.options.retention = 0;
+	r.options.compaction_interval = 1000;
+	r.options.compaction_rate = 4096;
+	CU_ASSERT_FATAL(rig_open(&r));
+	fill(&r);
+	before = dump(&r, false);
+	/* It is in the middle of its first segment, for seconds at this rate. */
+	for (int i = 0; i < 2000 && !fake_log_find("compaction-start"); i++)
+		let_it_work();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r.store->compaction.run);
+	fake_log_clear();
+	for (int i = 0; i < 500 && r.store->compaction.run; i++) {
+		maintenance_want(r.store);
+		let_it_work();
+	}
+	CU_ASSERT_PTR_NULL(r.store->compaction.run);
+	CU_ASSERT_PTR_NULL(fake_log_find("compaction-start")); /* of another segment */
+	CU_ASSERT_EQUAL(fake_metric(r.self, METRIC_COMPACTED), 1);
+	for (int i = 0; i < 50; i++) {
+		maintenance_want(r.store);
+		let_it_work();
+	}
+	CU_ASSERT_PTR_NULL(r.store->compaction.run);
+	CU_ASSERT_TRUE(maintenance_try(r.store));
+	maintenance_end(r.store);
+	atomic_store(&r.store->shared->wanted_until, 0);
+	for (int i = 0; i < 5000 && fake_metric(r.self, METRIC_COMPACTED) < 3; i++)
+		let_it_work();
+	CU_ASSERT_TRUE(fake_metric(r.self, METRIC_COMPACTED) >= 3);
+	after = dump(&r, false);
+	differ("made way", before, after);
+	free(before);
+	free(after);
+	expect_sound(&r);
+	rig_end(&r);
+}
+
+/* Whoever waits hears for what. */
+static void tells_who_waits(void)
+{
+	static const char *const commands[] = {"storage compact", "mailbox restore"};
+	struct rig r;
+
+	begin(&r);
+	CU_ASSERT_TRUE(maintenance_try(r.store));
+	CU_ASSERT_FALSE(maintenance_wanted(r.store));
+	for (size_t i = 0; i < 2; i++) {
+		struct pstn_call *c = fake_call();
+
+		if (i) {
+			fake_call_arg(c, "user", ANN);
+			fake_call_arg(c, "at", "0s");
+			fake_call_arg(c, "exact", "");
+		}
+		fake_call_cancel(c);
+		fake_call_run(c, &commands_table, commands[i], r.store);
+		CU_ASSERT_PTR_NOT_NULL(strstr(fake_call_notes(c), "Waiting until a compaction"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(fake_call_error(c), "Nothing was"));
+		CU_ASSERT_TRUE(maintenance_wanted(r.store));
+		fake_call_free(c);
+	}
+	/* A clock that was set back makes nobody wait for ever. */
+	atomic_store(&r.store->shared->wanted_until, store_time() + 3600000);
+	CU_ASSERT_FALSE(maintenance_wanted(r.store));
+	maintenance_end(r.store);
+	rig_end(&r);
+}
+
 static void compact_until_killed(struct rig *r)
 {
 	struct rig other = *r;
@@ -954,6 +1038,8 @@ static const struct suite_case cases[] = {
     {"a damaged message stays as it is", keeps_the_damaged},
     {"a segment that cannot be read stays", leaves_what_it_cannot_read},
     {"by itself, until the next generation does it", works_by_itself},
+    {"makes way for who waits", makes_way},
+    {"who waits hears for what", tells_who_waits},
     {"killed again and again beside another process", survives_kill},
     {"readers never notice", never_hinders_readers},
     {"lack of memory", bears_lack_of_memory},

@@ -329,7 +329,7 @@ void command_backup_create(void *inst, struct pstn_call *c)
 	if (!backup_begin(&k.backup, st, c, BACKUP_ADD))
 		return;
 	good = read_rate(&k);
-	if (good && !maintenance_wait(st, gives_up, &k.backup)) {
+	if (good && !maintenance_wait(st, c, gives_up, &k.backup)) {
 		k.backup.ops->fail(c,
 				   "Cancelled while waiting for other maintenance of the store.");
 		good = false;

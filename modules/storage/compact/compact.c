@@ -7,6 +7,7 @@
  */
 #include "compact.h"
 
+#include "open/maintenance.h"
 #include "store.h"
 
 #include <sys/statvfs.h>
@@ -213,9 +214,25 @@ static void remove_some(struct compactor *c)
 		c->phase = COMPACT_CHOOSE;
 }
 
+/* Only between segments: one that was begun is ended first. What is gone for the index already
+ * loses its files. */
+static void make_way(struct compactor *c)
+{
+	c->made_way = true;
+	c->chosen = c->survey.segments + c->survey.count;
+	c->phase = c->phase == COMPACT_CHOOSE ? COMPACT_REMOVE : COMPACT_END;
+}
+
+static bool is_between(const struct compactor *c)
+{
+	return c->phase == COMPACT_SURVEY || c->phase == COMPACT_SEAL || c->phase == COMPACT_CHOOSE;
+}
+
 bool compactor_step(struct compactor *c)
 {
 	c->read = 0;
+	if (!c->by_command && is_between(c) && maintenance_wanted(c->store))
+		make_way(c);
 	switch (c->phase) {
 	case COMPACT_SURVEY:
 		survey_some(c);

@@ -40,6 +40,7 @@ struct compactor {
 	struct store *store;
 	uint64_t retention; /* ms */
 	bool by_command;    /* of a segment that is written to, too, whatever its age */
+	bool made_way;      /* it ended early because somebody waits */
 	enum compact_phase phase;
 	struct survey survey;
 	struct survey_segment *chosen;

@@ -29,10 +29,12 @@ static void end_run(struct store *st)
 	maintenance_end(st);
 }
 
-/* How long what was read last may take. */
-static uint64_t pause_after(const struct store *st, uint64_t octets)
+/* How long what was read last may take; who waits has to wait for this segment alone. */
+static uint64_t pause_after(struct store *st, uint64_t octets)
 {
-	return st->options.compaction_rate ? octets * 1000 / st->options.compaction_rate : 0;
+	return st->options.compaction_rate && !maintenance_wanted(st)
+		   ? octets * 1000 / st->options.compaction_rate
+		   : 0;
 }
 
 static int step_work(void *arg)
@@ -51,6 +53,7 @@ static void step_done(void *arg, int status)
 {
 	struct store *st = arg;
 	struct compaction *all = &st->compaction;
+	bool made_way = all->run->made_way;
 
 	all->working = false;
 	if (status == PSTN_OK && !all->draining) {
@@ -59,7 +62,7 @@ static void step_done(void *arg, int status)
 	}
 	end_run(st);
 	if (!all->draining)
-		step_again(st, st->options.compaction_interval, look);
+		step_again(st, made_way ? soon(st) : st->options.compaction_interval, look);
 }
 
 /* The instance ends; compaction_stop() does the rest. */
@@ -101,7 +104,7 @@ static void look(void *arg, int status)
 		step(st, PSTN_OK);
 		return;
 	}
-	if (maintenance_try(st)) {
+	if (!maintenance_wanted(st) && maintenance_try(st)) {
 		all->run = store_alloc(st, sizeof(*all->run));
 		if (all->run) {
 			step(st, PSTN_OK);

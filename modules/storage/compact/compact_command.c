@@ -99,7 +99,7 @@ void command_compact(void *inst, struct pstn_call *call)
 
 	if (!read_retention(&k, &retention))
 		return;
-	if (!maintenance_wait(k.store, cancelled, &k)) {
+	if (!maintenance_wait(k.store, call, cancelled, &k)) {
 		k.store->host->call->fail(call, "Nothing was done: a compaction or a backup that "
 						"was running did not end before.");
 		return;

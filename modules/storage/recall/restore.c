@@ -229,7 +229,7 @@ static void restore_undisturbed(struct restore *s)
 	struct recall *r = &s->recall;
 	bool alone = s->exact && !r->dry_run;
 
-	if (alone && !maintenance_wait(r->store, gives_up, r)) {
+	if (alone && !maintenance_wait(r->store, r->call, gives_up, r)) {
 		r->store->host->call->fail(r->call, "Nothing was restored: it was cancelled while "
 						    "compaction or a backup was at work.");
 		return;
