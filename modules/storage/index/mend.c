@@ -19,9 +19,9 @@ struct row_id {
 /* ---- telling ---- */
 
 /* Every listing meets the row again: the log hears of it once, as long as few are damaged. */
-bool mend_is_news(struct store *st, uint64_t account, uint32_t folder, uint32_t uid)
+static bool is_news(struct store *st, const struct row_id *id)
 {
-	uint64_t hash = (account * 31 + folder) * 31 + uid + 1;
+	uint64_t hash = (id->account * 31 + id->folder) * 31 + id->uid + 1;
 
 	return atomic_exchange(&st->damaged_rows[hash % DAMAGED_SLOTS], hash) != hash;
 }
@@ -32,7 +32,7 @@ static void tell(struct apply *a, const struct row_id *id, bool mended)
 	struct account_row account = {.name = ""};
 	struct folder_row folder = {.name = ""};
 
-	if (!mended && !mend_is_news(st, id->account, id->folder, id->uid))
+	if (!mended && !is_news(st, id))
 		return;
 	(void)index_account(a->index, a->txn, id->account, &account);
 	(void)index_folder(a->index, a->txn, id->account, id->folder, &folder);
@@ -47,6 +47,26 @@ static void tell(struct apply *a, const struct row_id *id, bool mended)
 				    "its record.")));
 	if (!mended)
 		st->host->count(st->self, METRIC_DAMAGED, 1);
+}
+
+void mend_tell_total(struct index *ix, MDB_txn *txn, uint64_t account, uint32_t folder,
+		     uint64_t total)
+{
+	const struct row_id id = {account, folder, 0};
+	struct store *st = ix->store;
+	struct account_row owner = {.name = ""};
+	struct folder_row row = {.name = ""};
+
+	if (!is_news(st, &id))
+		return;
+	(void)index_account(ix, txn, account, &owner);
+	(void)index_folder(ix, txn, account, folder, &row);
+	st->host->log(PSTN_EVENT(
+	    st->self, NULL, PSTN_ERROR, "folder-total-wrong", PSTN_S("path", st->path),
+	    PSTN_S("account", owner.name), PSTN_U("account_id", account),
+	    PSTN_S("folder", row.name), PSTN_U("folder_id", folder), PSTN_U("total", total),
+	    PSTN_S("hint", "The messages that are there are served, a session never more than it "
+			   "was told of; `storage repair --quick` sets the total right.")));
 }
 
 /* ---- mending ---- */

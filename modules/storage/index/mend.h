@@ -20,7 +20,7 @@ int mend_row(struct apply *, bool expunged, uint64_t account, uint32_t folder, u
 int mend_now(struct index *, bool expunged, uint64_t account, uint32_t folder, uint32_t uid,
 	     struct message_row *);
 
-/* Whether the log has not heard of the message's damage, or with uid 0 of the folder's; asked once. */
-bool mend_is_news(struct store *, uint64_t account, uint32_t folder, uint32_t uid);
+/* The folder does not hold as many messages as its row says: the log hears of it once. */
+void mend_tell_total(struct index *, MDB_txn *, uint64_t account, uint32_t folder, uint64_t total);
 
 #endif

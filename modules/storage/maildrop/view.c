@@ -14,24 +14,6 @@
 
 /* ---- opening ---- */
 
-static void tell_wrong_total(const struct view *v, MDB_txn *txn, uint64_t total)
-{
-	struct store *st = v->store;
-	struct account_row account = {.name = ""};
-	struct folder_row folder = {.name = ""};
-
-	if (!mend_is_news(st, v->account, v->folder, 0))
-		return;
-	(void)index_account(&st->index, txn, v->account, &account);
-	(void)index_folder(&st->index, txn, v->account, v->folder, &folder);
-	st->host->log(PSTN_EVENT(
-	    st->self, NULL, PSTN_ERROR, "folder-total-wrong", PSTN_S("path", st->path),
-	    PSTN_S("account", account.name), PSTN_U("account_id", v->account),
-	    PSTN_S("folder", folder.name), PSTN_U("folder_id", v->folder), PSTN_U("total", total),
-	    PSTN_S("hint", "The messages that are there are served, a session never more than "
-			   "it was told of; `storage repair --quick` sets the total right.")));
-}
-
 static int load(struct view *v, MDB_txn *txn, const char *name)
 {
 	struct index *ix = &v->store->index;
@@ -55,7 +37,7 @@ static int load(struct view *v, MDB_txn *txn, const char *name)
 	v->change = v->counted = f.change;
 	v->messages = f.messages < f.uidnext ? (uint32_t)f.messages : f.uidnext - 1;
 	if (f.messages >= f.uidnext)
-		tell_wrong_total(v, txn, f.messages);
+		mend_tell_total(&v->store->index, txn, v->account, v->folder, f.messages);
 	v->octets = f.octets;
 	v->tombstones = f.tombstones;
 	return 0;
@@ -280,7 +262,8 @@ static int make_runs(struct view *v, MDB_cursor *c, const struct expunged_set *g
 	/* A total that has drifted closes no mailbox: what is there is what counts. But whoever has
 	 * been told how many there are is given no more than that. */
 	if (m.number != v->messages)
-		tell_wrong_total(v, mdb_cursor_txn(c), v->messages);
+		mend_tell_total(&v->store->index, mdb_cursor_txn(c), v->account, v->folder,
+				v->messages);
 	if (m.number < v->messages || !v->told)
 		v->messages = m.number;
 	v->runs = m.runs;
