@@ -392,6 +392,37 @@ static void a_segment_comes_back(void)
 	rig_end(&r);
 }
 
+/* A start says that a segment is missing and asks for its file: it must not overwrite another. */
+static void a_file_comes_back(void)
+{
+	static const char *const all[] = {"old1", "old2", "old3", "old4", "new1", "new2", "new3"};
+	const char *text;
+	struct rig r;
+	char *bytes;
+	size_t n;
+
+	begin_long(&r, 4);
+	bytes = rig_read_file(segment_path(&r, 2), &n);
+	unlink(segment_path(&r, 2));
+	ask_rebuild(&r);
+	CU_ASSERT_STRING_EQUAL(subjects(&r), "old1 old2");
+	deliver_long(&r, "new1");
+	deliver_long(&r, "new2");
+	deliver_long(&r, "new3");
+	rig_close(&r);
+	CU_ASSERT_NOT_EQUAL(access(segment_path(&r, 2), F_OK), 0);
+	rig_write_file(segment_path(&r, 2), bytes, n);
+	free(bytes);
+	ask_rebuild(&r);
+	/* Whichever keeps its number: none is lost. */
+	text = subjects(&r);
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		CU_ASSERT_TRUE(rig_says(text, all[i]));
+	CU_ASSERT_EQUAL(shown.count, 7);
+	CU_ASSERT_EQUAL(uidls_twice(), 0);
+	rig_end(&r);
+}
+
 /* As if nobody had seen that mail is missing. */
 static void forget_numbers(struct rig *r, uint32_t uidnext, uint64_t serial)
 {
@@ -465,6 +496,7 @@ static const struct suite_case cases[] = {
     {"own unique ids are imported", own_ids_are_imported},
     {"the newest message is damaged", the_newest_is_damaged},
     {"a segment comes back", a_segment_comes_back},
+    {"a segment's file comes back", a_file_comes_back},
     {"mail with the same uids comes back", mail_with_the_same_uids_comes_back},
     {NULL, NULL},
 };

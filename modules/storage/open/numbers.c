@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AHEAD ((uint64_t)1 << 20) /* further than others of the time can be */
+#define AHEAD          ((uint64_t)1 << 20) /* further than others of the time can be */
+#define SEGMENTS_AHEAD 1000
 
 /* ---- what was lost ---- */
 
@@ -87,12 +88,14 @@ int numbers_skip(struct recovery *r)
 
 	if (r->highest > state->segment)
 		state->segment = r->highest;
+	/* Of files that were taken away only the index knew. */
+	if (r->rebuilding && state->segment > 0)
+		state->segment = (uint32_t)skip(state->segment, SEGMENTS_AHEAD, UINT32_MAX);
 	if (lost == 0)
 		return 0;
 	state->lost = 0;
 	state->serial = skip(state->serial, by, SERIAL_MAX);
 	state->sequence = skip(state->sequence, by, UINT64_MAX);
-	state->segment = (uint32_t)skip(state->segment, 1, UINT32_MAX);
 	return skip_in_folders(&r->apply, by);
 }
 
