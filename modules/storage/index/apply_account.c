@@ -16,8 +16,8 @@ static int count_for_domain(struct apply *a, const struct account_row *row, int 
 	int rc = apply_domain(a, row->name, &domain);
 
 	if (rc == 0 && domain) {
-		domain->messages += (uint64_t)sign * row->messages;
-		domain->octets += (uint64_t)sign * row->octets;
+		apply_count(&domain->messages, sign * (int64_t)row->messages);
+		apply_count(&domain->octets, sign * (int64_t)row->octets);
 	}
 	return rc;
 }

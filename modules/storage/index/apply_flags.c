@@ -53,7 +53,7 @@ static int set_flags(struct apply *a, const struct record *r, const struct flag_
 	if (rc != 0)
 		return rc == MDB_CORRUPTED ? 0 : rc;
 	a->folder.unseen += !(e->flags & PSTN_SEEN);
-	a->folder.unseen -= !(row.flags & PSTN_SEEN);
+	apply_count(&a->folder.unseen, -!(row.flags & PSTN_SEEN));
 	row.flags = e->flags;
 	row.keywords = e->keywords;
 	row.change = r->change;

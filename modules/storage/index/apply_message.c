@@ -56,6 +56,13 @@ static int drop_uidl(struct apply *a, uint64_t account, uint32_t folder, uint32_
 	return rc == 0 ? apply_drop_row(a, a->index->uidls, key, n) : rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+void apply_count(uint64_t *total, int64_t change)
+{
+	uint64_t less = change < 0 ? -(uint64_t)change : 0;
+
+	*total = less > *total ? 0 : *total + (uint64_t)change;
+}
+
 /* The totals of the folder's account and domain follow those of the folder. */
 static int count_usage(struct apply *a, uint64_t account, int64_t messages, int64_t octets)
 {
@@ -67,11 +74,11 @@ static int count_usage(struct apply *a, uint64_t account, int64_t messages, int6
 		rc = apply_domain(a, owner->name, &domain);
 	if (rc != 0)
 		return rc;
-	owner->messages += (uint64_t)messages;
-	owner->octets += (uint64_t)octets;
+	apply_count(&owner->messages, messages);
+	apply_count(&owner->octets, octets);
 	if (domain) {
-		domain->messages += (uint64_t)messages;
-		domain->octets += (uint64_t)octets;
+		apply_count(&domain->messages, messages);
+		apply_count(&domain->octets, octets);
 	}
 	return 0;
 }
@@ -176,7 +183,7 @@ static void take_flags(struct apply *a, const struct record *r, struct message_r
 		return;
 	if (!row->expunged_change) {
 		a->folder.unseen += !(r->message_flags & PSTN_SEEN);
-		a->folder.unseen -= !(row->flags & PSTN_SEEN);
+		apply_count(&a->folder.unseen, -!(row->flags & PSTN_SEEN));
 	}
 	row->flags = r->message_flags;
 	row->keywords = r->keywords;
@@ -299,9 +306,9 @@ static int bury(struct apply *a, const struct record *r, uint32_t uid, struct me
 	s->dead += length;
 	if (r->time > s->died)
 		s->died = r->time;
-	f->messages--;
-	f->octets -= row->octets;
-	f->unseen -= !(row->flags & PSTN_SEEN);
+	apply_count(&f->messages, -1);
+	apply_count(&f->octets, -(int64_t)row->octets);
+	apply_count(&f->unseen, -!(row->flags & PSTN_SEEN));
 	rc = count_usage(a, r->account, -1, -(int64_t)row->octets);
 	if (rc != 0)
 		return rc;

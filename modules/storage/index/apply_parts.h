@@ -23,6 +23,8 @@ int apply_look_up(struct apply *, uint64_t account, uint32_t folder, uint32_t ui
 		  struct message_row *);
 /* The folder has seen this record's change. */
 void apply_advance(struct folder_row *, const struct record *);
+/* A total that damage made too low stays at zero and does not become huge; a repair makes it right. */
+void apply_count(uint64_t *total, int64_t change);
 /* Octets of a message's record. */
 uint64_t apply_row_length(const struct message_row *);
 
