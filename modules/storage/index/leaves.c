@@ -41,7 +41,7 @@ void leaves_begin(struct leaves *l, struct index *ix, MDB_txn *txn, uint64_t acc
 	l->asked = false;
 	l->count = l->read = l->node = l->nodes = 0;
 	l->page = l->end = l->buffer;
-	l->key.mv_size = 0;
+	l->key_size = 0;
 	if (mdb_env_get_fd(ix->env, &l->fd) != 0 || !tree_of_messages(&l->tree, ix, txn) ||
 	    l->tree.page_size > LEAVES_BUFFER)
 		return;
@@ -126,8 +126,9 @@ static bool next_page(struct leaves *l)
 /* A value on pages of its own, or a tree below, is no row of ours. */
 static bool take_node(struct leaves *l)
 {
-	size_t at = get16(l->page + TREE_PAGE_HEAD + l->node * 2), key, value;
-	unsigned char *node = l->page + at;
+	const unsigned char *page = l->page;
+	size_t at = get16(page + TREE_PAGE_HEAD + l->node * 2), key, value;
+	const unsigned char *node = page + at;
 
 	if (at + TREE_NODE_HEAD > l->tree.page_size || get16(node + 4) != 0)
 		return false;
@@ -135,8 +136,10 @@ static bool take_node(struct leaves *l)
 	value = get16(node) | (size_t)get16(node + 2) << 16;
 	if (at + TREE_NODE_HEAD + key + value > l->tree.page_size)
 		return false;
-	l->key = (MDB_val){.mv_size = key, .mv_data = node + TREE_NODE_HEAD};
-	l->value = (MDB_val){.mv_size = value, .mv_data = node + TREE_NODE_HEAD + key};
+	l->key = node + TREE_NODE_HEAD;
+	l->key_size = key;
+	l->value = l->key + key;
+	l->value_size = value;
 	l->node++;
 	return true;
 }
@@ -149,16 +152,30 @@ static bool next(struct leaves *l)
 	return false;
 }
 
+/* As memcmp() does, for this length alone, because it is asked for each row. */
+static int compare_keys(const unsigned char *a, const unsigned char *b)
+{
+	uint64_t x = get64be(a), y = get64be(b);
+
+	if (x == y) {
+		x = get64be(a + 8);
+		y = get64be(b + 8);
+	}
+	return x < y ? -1 : x > y;
+}
+
 int leaves_find(struct leaves *l, const unsigned char key[KEY_MESSAGE], MDB_val *value)
 {
 	do {
-		int order =
-		    l->key.mv_size == KEY_MESSAGE ? memcmp(l->key.mv_data, key, KEY_MESSAGE) : -1;
+		int order = l->key_size == KEY_MESSAGE ? compare_keys(l->key, key) : -1;
 
-		*value = l->value;
-		if (order >= 0)
-			return order == 0 ? 0 : MDB_NOTFOUND;
+		if (order > 0)
+			return MDB_NOTFOUND;
+		if (order == 0) {
+			*value = (MDB_val){l->value_size, (void *)(uintptr_t)l->value};
+			return 0;
+		}
 	} while (next(l));
-	l->key.mv_size = 0;
+	l->key_size = 0;
 	return LEAVES_UNKNOWN;
 }

@@ -27,7 +27,8 @@ struct leaves {
 	uint32_t read; /* of them, so far */
 	uint32_t node, nodes;
 	unsigned char *page, *end; /* the page that is walked, and where what was read ends */
-	MDB_val key, value;        /* of the node walked to last; a key of 0 octets: of none */
+	const unsigned char *key, *value; /* of the node walked to last */
+	size_t key_size, value_size;      /* no key: of none */
 	unsigned char buffer[LEAVES_BUFFER];
 };
 

@@ -12,7 +12,7 @@
 
 #define NEAR_TIME  60000 /* ms */
 #define NEAR_ROWS  1024  /* from one that is looked up on */
-#define BATCH_ROWS 2048
+#define BATCH_ROWS 4096
 
 /* ---- rows near by ---- */
 
