@@ -54,12 +54,14 @@ static int expect_work(void *arg)
 static void expect_done(void *arg, int status)
 {
 	struct pstn_delivery *d = arg;
+	pstn_done *done = d->done;
+	void *done_arg = d->arg;
 
 	if (status == PSTN_OK)
 		*d->begun = d;
 	else
 		delivery_free(d);
-	d->done(d->arg, status);
+	done(done_arg, status);
 }
 
 static void expect_orphan(void *arg)
