@@ -10,7 +10,7 @@
 #include "index/tree.h"
 
 #define LEAVES_MAX    256         /* pages: of a longer range the first */
-#define LEAVES_BUFFER (32 * 1024) /* octets read at once at most */
+#define LEAVES_BUFFER (16 * 1024) /* octets read at once at most: it lies on a job's stack */
 
 #define LEAVES_UNKNOWN 1
 

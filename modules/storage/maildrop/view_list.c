@@ -186,21 +186,23 @@ static int read_and_mend(struct view *v, struct leaves *leaves, uint32_t first,
 	}
 }
 
+static int list_many(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
+		     uint32_t *count)
+{
+	struct leaves leaves;
+
+	return read_and_mend(v, &leaves, first, rows, max, true, count);
+}
+
 int view_list(struct view *v, uint32_t first, struct pstn_message *rows, uint32_t max,
 	      bool may_block, uint32_t *count)
 {
-	struct leaves *leaves = NULL;
-	int status;
-
 	*count = 0;
 	if (first == 0 || first > v->messages)
 		return PSTN_OK;
-	/* Without memory for it, all comes from LMDB. */
 	if (may_block && max >= LEAVES_ROWS)
-		leaves = store_alloc(v->store, sizeof(*leaves));
-	status = read_and_mend(v, leaves, first, rows, max, may_block, count);
-	store_free(v->store, leaves);
-	return status;
+		return list_many(v, first, rows, max, count);
+	return read_and_mend(v, NULL, first, rows, max, may_block, count);
 }
 
 /* ---- ahead ---- */
