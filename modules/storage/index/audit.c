@@ -5,6 +5,7 @@
 
 #include "checkpoint.h"
 #include "format/bytes.h"
+#include "lmdb_page.h"
 #include "store.h"
 
 #include <errno.h>
@@ -14,16 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE_HEAD    16
-#define NODE_HEAD    8
-#define DB_SIZE      48
-#define DEPTH_MAX    32
 #define META_DBS_AT  (16 + 24)
 #define META_LAST_AT (16 + 120)
 #define NO_PAGE      UINT64_MAX
-
-enum { P_BRANCH = 1, P_LEAF = 2, P_OVERFLOW = 4 };
-enum { N_BIG = 1, N_SUB = 2 };
 
 typedef bool row_check(const unsigned char *key, size_t nk, const unsigned char *row, size_t nr,
 		       uint32_t tag);
@@ -366,8 +360,8 @@ static int walk_page(struct audit *a, struct walk *w, uint64_t page, unsigned le
 
 static int walk_db(struct audit *a, const unsigned char *db)
 {
-	struct walk w = {.depth = get16(db + 6)};
-	uint64_t entries = get64(db + 32), root = get64(db + 40);
+	struct walk w = {.depth = get16(db + DB_DEPTH_AT)};
+	uint64_t entries = get64(db + 32), root = get64(db + DB_ROOT_AT);
 
 	if (root == NO_PAGE)
 		return entries == 0 ? 0 : wrong(a, "a table lost its root");

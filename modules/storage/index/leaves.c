@@ -6,13 +6,13 @@
 
 #include "format/bytes.h"
 #include "index/ahead.h"
+#include "index/lmdb_page.h"
 
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define P_LEAF   2
 #define ASK_ROWS 32768
 
 static void add_leaf(void *arg, uint64_t page, bool leaf)
@@ -115,11 +115,11 @@ static bool next_page(struct leaves *l)
 		return false;
 	lower = get16(l->page + 12);
 	if (get64(l->page) != l->numbers[l->read] || get16(l->page + 10) != P_LEAF ||
-	    lower <= TREE_PAGE_HEAD || lower > l->tree.page_size)
+	    lower <= PAGE_HEAD || lower > l->tree.page_size)
 		return false;
 	l->read++;
 	l->node = 0;
-	l->nodes = (lower - TREE_PAGE_HEAD) / 2;
+	l->nodes = (lower - PAGE_HEAD) / 2;
 	return l->nodes > 0;
 }
 
@@ -127,16 +127,16 @@ static bool next_page(struct leaves *l)
 static bool take_node(struct leaves *l)
 {
 	const unsigned char *page = l->page;
-	size_t at = get16(page + TREE_PAGE_HEAD + l->node * 2), key, value;
+	size_t at = get16(page + PAGE_HEAD + l->node * 2), key, value;
 	const unsigned char *node = page + at;
 
-	if (at + TREE_NODE_HEAD > l->tree.page_size || get16(node + 4) != 0)
+	if (at + NODE_HEAD > l->tree.page_size || get16(node + 4) != 0)
 		return false;
 	key = get16(node + 6);
 	value = get16(node) | (size_t)get16(node + 2) << 16;
-	if (at + TREE_NODE_HEAD + key + value > l->tree.page_size)
+	if (at + NODE_HEAD + key + value > l->tree.page_size)
 		return false;
-	l->key = node + TREE_NODE_HEAD;
+	l->key = node + NODE_HEAD;
 	l->key_size = key;
 	l->value = l->key + key;
 	l->value_size = value;

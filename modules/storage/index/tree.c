@@ -4,15 +4,10 @@
 #include "index/tree.h"
 
 #include "format/bytes.h"
+#include "index/lmdb_page.h"
 
 #include <string.h>
 #include <unistd.h>
-
-#define P_BRANCH    1
-#define DB_SIZE     48
-#define DB_DEPTH_AT 6
-#define DB_ROOT_AT  40
-#define DEPTH_MAX   32
 
 struct walk {
 	const struct tree *tree;
@@ -33,20 +28,20 @@ static bool branch_at(const struct tree *t, uint64_t number, struct branch *b)
 		return false;
 	b->page = t->map + number * t->page_size;
 	lower = get16(b->page + 12);
-	if (get64(b->page) != number || get16(b->page + 10) != P_BRANCH || lower < TREE_PAGE_HEAD ||
+	if (get64(b->page) != number || get16(b->page + 10) != P_BRANCH || lower < PAGE_HEAD ||
 	    lower > t->page_size)
 		return false;
-	b->count = (lower - TREE_PAGE_HEAD) / 2;
+	b->count = (lower - PAGE_HEAD) / 2;
 	return true;
 }
 
 /* NULL: outside. */
 static const unsigned char *node_at(const struct tree *t, const struct branch *b, unsigned i)
 {
-	size_t at = get16(b->page + TREE_PAGE_HEAD + i * 2);
+	size_t at = get16(b->page + PAGE_HEAD + i * 2);
 
-	if (at + TREE_NODE_HEAD > t->page_size ||
-	    at + TREE_NODE_HEAD + get16(b->page + at + 6) > t->page_size)
+	if (at + NODE_HEAD > t->page_size ||
+	    at + NODE_HEAD + get16(b->page + at + 6) > t->page_size)
 		return NULL;
 	return b->page + at;
 }
@@ -54,7 +49,7 @@ static const unsigned char *node_at(const struct tree *t, const struct branch *b
 static int compare(const unsigned char *node, const unsigned char key[KEY_MESSAGE])
 {
 	size_t length = get16(node + 6);
-	int order = memcmp(node + TREE_NODE_HEAD, key, length < KEY_MESSAGE ? length : KEY_MESSAGE);
+	int order = memcmp(node + NODE_HEAD, key, length < KEY_MESSAGE ? length : KEY_MESSAGE);
 
 	return order ? order : length < KEY_MESSAGE ? -1 : length > KEY_MESSAGE;
 }

@@ -11,9 +11,6 @@
 
 #include "index/index.h"
 
-#define TREE_PAGE_HEAD 16
-#define TREE_NODE_HEAD 8
-
 struct tree {
 	unsigned char *map;
 	size_t page_size;
