@@ -263,13 +263,8 @@ static int next_segment(struct store *st, uint32_t *next)
 {
 	uint32_t last = home_last_segment(st);
 	struct state_row state;
-	MDB_txn *txn;
-	int rc = index_read(&st->index, &txn);
+	int rc = index_state_now(&st->index, &state);
 
-	if (rc != 0)
-		return rc;
-	rc = index_state(&st->index, txn, &state);
-	index_read_end(&st->index, txn);
 	if (rc == 0)
 		*next = (state.segment > last ? state.segment : last) + 1;
 	return rc;

@@ -54,15 +54,9 @@ void import_flush(struct import *im)
 
 static int last_serial(struct import *im)
 {
-	struct index *ix = &im->store->index;
 	struct state_row state;
-	MDB_txn *txn;
-	int rc = index_read(ix, &txn);
+	int rc = index_state_now(&im->store->index, &state);
 
-	if (rc != 0)
-		return index_status(rc);
-	rc = index_state(ix, txn, &state);
-	index_read_end(ix, txn);
 	if (rc == 0)
 		im->serial = state.serial;
 	return index_status(rc);

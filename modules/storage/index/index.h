@@ -56,6 +56,8 @@ bool index_is_damaged(int rc); /* it tells of the index, not of the system or it
 
 /* Rows; MDB_NOTFOUND if there is none, MDB_CORRUPTED if its check fails. */
 int index_state(struct index *, MDB_txn *, struct state_row *);
+/* The same for whoever reads nothing else. */
+int index_state_now(struct index *, struct state_row *);
 int index_put_state(struct index *, MDB_txn *, const struct state_row *);
 int index_segment(struct index *, MDB_txn *, uint32_t id, struct segment_row *);
 int index_put_segment(struct index *, MDB_txn *, uint32_t id, const struct segment_row *);

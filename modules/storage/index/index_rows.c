@@ -35,6 +35,18 @@ int index_state(struct index *ix, MDB_txn *txn, struct state_row *row)
 	return state_row_get(row, v.mv_data, v.mv_size) ? 0 : MDB_CORRUPTED;
 }
 
+int index_state_now(struct index *ix, struct state_row *row)
+{
+	MDB_txn *txn;
+	int rc = index_read(ix, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = index_state(ix, txn, row);
+	index_read_end(ix, txn);
+	return rc;
+}
+
 int index_put_state(struct index *ix, MDB_txn *txn, const struct state_row *row)
 {
 	unsigned char bytes[ROW_STATE];

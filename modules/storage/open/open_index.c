@@ -34,13 +34,8 @@ static int put_first_state(struct store *st, bool building)
 static int judge_state(struct store *st, char *err, size_t n)
 {
 	struct state_row state;
-	MDB_txn *txn;
-	int rc = index_read(&st->index, &txn);
+	int rc = index_state_now(&st->index, &state);
 
-	if (rc == 0) {
-		rc = index_state(&st->index, txn, &state);
-		index_read_end(&st->index, txn);
-	}
 	if (rc != 0) {
 		snprintf(err, n, "the index does not say what it is: %s", index_error(rc));
 		return index_is_damaged(rc) ? 1 : -1;

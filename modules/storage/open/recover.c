@@ -301,15 +301,9 @@ static int mark_complete(struct recovery *r)
 
 static int begin(struct recovery *r)
 {
-	struct index *ix = &r->store->index;
 	struct state_row state;
-	MDB_txn *txn;
-	int rc = index_read(ix, &txn);
+	int rc = index_state_now(&r->store->index, &state);
 
-	if (rc == 0) {
-		rc = index_state(ix, txn, &state);
-		index_read_end(ix, txn);
-	}
 	if (rc == 0) {
 		r->begun = state.sequence;
 		return 0;

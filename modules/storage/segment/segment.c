@@ -93,13 +93,8 @@ static int take_number(struct store *st, uint32_t *id)
 {
 	uint32_t next = atomic_load(&st->next_segment);
 	struct state_row state;
-	MDB_txn *txn;
-	int rc = index_read(&st->index, &txn);
+	int rc = index_state_now(&st->index, &state);
 
-	if (rc == 0) {
-		rc = index_state(&st->index, txn, &state);
-		index_read_end(&st->index, txn);
-	}
 	if (rc != 0)
 		return index_status(rc);
 	while (next <= state.segment &&
