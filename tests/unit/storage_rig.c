@@ -217,6 +217,31 @@ const char *rig_text(struct pstn_maildrop *d, uint32_t number, size_t *n, int *s
 	return text;
 }
 
+const char *rig_subjects(struct rig *r, const char *user)
+{
+	static struct rig_listing l;
+	static char text[1024];
+	struct pstn_maildrop *d;
+	size_t n = 0;
+	int status;
+
+	text[0] = '\0';
+	d = rig_drop(r, user, &status);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	rig_list(d, &l);
+	for (uint32_t i = 0; i < l.count; i++) {
+		size_t length;
+		const char *whole = rig_text(d, l.rows[i].number, &length, &status);
+		char subject[32] = "damaged";
+
+		if (whole)
+			sscanf(whole, "Subject: %31[^\r]", subject);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", subject);
+	}
+	maildrop_table.close(d);
+	return text;
+}
+
 int rig_expunge(struct pstn_maildrop *d, const uint32_t *numbers, uint32_t n)
 {
 	return maildrop_table.expunge(d, numbers, n, NULL, NULL);

@@ -50,6 +50,9 @@ struct pstn_maildrop *rig_folder(struct rig *, const char *user, const char *fol
 void rig_list(struct pstn_maildrop *, struct rig_listing *);
 /* The text of a message; a static buffer, NULL and *status if it cannot be read. */
 const char *rig_text(struct pstn_maildrop *, uint32_t number, size_t *n, int *status);
+/* The subjects of INBOX's messages with spaces between, "damaged" for one that cannot be read; a static
+ * buffer. */
+const char *rig_subjects(struct rig *, const char *user);
 int rig_expunge(struct pstn_maildrop *, const uint32_t *numbers, uint32_t n);
 /* Runs a command; the answer or the error, until the next call. */
 const char *rig_command(struct rig *, const char *name, const char *user, const char *extra_name,

@@ -604,24 +604,33 @@ static void leaves_what_it_cannot_read(void)
 	rig_end(&r);
 }
 
-/* From time to time, without being asked. */
+/* Mail in small segments, and compaction from time to time, without being asked. */
+static void begin_background(struct rig *r)
+{
+	rig_begin(r);
+	r->options.segment_size = 16384;
+	r->options.stream_threshold = 65536;
+	r->options.retention = 0;
+	r->options.compaction_interval = 1000;
+}
+
+static void let_it_work(void)
+{
+	fake_advance(100);
+	fake_settle();
+}
+
 static void works_by_itself(void)
 {
 	struct rig r;
 	char *before, *after;
 
-	rig_begin(&r);
-	r.options.segment_size = 16384;
-	r.options.stream_threshold = 65536;
-	r.options.retention = 0;
-	r.options.compaction_interval = 1000;
+	begin_background(&r);
 	CU_ASSERT_FATAL(rig_open(&r));
 	fill(&r);
 	before = dump(&r, false);
-	for (int i = 0; i < 2000 && fake_metric(r.self, METRIC_COMPACTED) < 3; i++) {
-		fake_advance(100);
-		fake_settle();
-	}
+	for (int i = 0; i < 2000 && fake_metric(r.self, METRIC_COMPACTED) < 3; i++)
+		let_it_work();
 	CU_ASSERT_TRUE(fake_metric(r.self, METRIC_COMPACTED) >= 3);
 	after = dump(&r, false);
 	differ("by itself", before, after);
@@ -635,23 +644,13 @@ static void works_by_itself(void)
 	rig_end(&r);
 }
 
-static void let_it_work(void)
-{
-	fake_advance(100);
-	fake_settle();
-}
-
 /* Whoever waits need not wait for the whole pass, and the rest is done afterwards. */
 static void makes_way(void)
 {
 	struct rig r;
 	char *before, *after;
 
-	rig_begin(&r);
-	r.options.segment_size = 16384;
-	r.options.stream_threshold = 65536;
-	r.options.retention = 0;
-	r.options.compaction_interval = 1000;
+	begin_background(&r);
 	r.options.compaction_rate = 4096;
 	CU_ASSERT_FATAL(rig_open(&r));
 	fill(&r);

@@ -45,32 +45,6 @@ static void deliver_large(struct rig *r)
 	CU_ASSERT_EQUAL(status, PSTN_OK);
 }
 
-/* Subjects of the messages that can be read, with spaces. */
-static const char *subjects(struct rig *r)
-{
-	static struct rig_listing l;
-	static char text[1024];
-	struct pstn_maildrop *d;
-	size_t n = 0;
-	int status;
-
-	text[0] = '\0';
-	d = rig_drop(r, ANN, &status);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
-	rig_list(d, &l);
-	for (uint32_t i = 0; i < l.count; i++) {
-		size_t length;
-		const char *whole = rig_text(d, l.rows[i].number, &length, &status);
-		char subject[32] = "damaged";
-
-		if (whole)
-			sscanf(whole, "Subject: %31[^\r]", subject);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", subject);
-	}
-	maildrop_table.close(d);
-	return text;
-}
-
 /* ---- a segment's records ---- */
 
 static const char *segment_file(uint32_t id)
@@ -168,7 +142,7 @@ static void a_large_messages_head_is_damaged(void)
 		CU_ASSERT_TRUE(is_there(&r, large.segment));
 		CU_ASSERT_PTR_NOT_NULL(fake_log_find("segment-damaged"));
 		CU_ASSERT_PTR_NULL(fake_log_find("segment-tail-cut"));
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "later later later");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "later later later");
 		rig_command(&r, "storage compact", NULL, NULL, NULL, NULL, -1);
 		CU_ASSERT_FATAL(rig_reopen(&r));
 		CU_ASSERT_TRUE(is_there(&r, large.segment));
@@ -176,7 +150,7 @@ static void a_large_messages_head_is_damaged(void)
 		/* Somebody gets the sector read after all. */
 		flip(&r, large, head_octets[i]);
 		rebuild(&r);
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "large later later later new");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "large later later later new");
 		rig_end(&r);
 	}
 }
@@ -228,13 +202,13 @@ static void a_logs_last_head_is_damaged(void)
 			fprintf(stderr, "  %s\n", damages[i].what);
 			CU_FAIL("what was committed is cut");
 		}
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "first large");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "first large");
 		deliver(&r, "new");
 		rig_close(&r);
 		repair(&r, last, i, kept);
 		CU_ASSERT_FATAL(rig_open(&r));
 		rebuild(&r);
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "first last large new");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "first last large new");
 		rig_end(&r);
 	}
 }
@@ -258,7 +232,7 @@ static void the_last_group_is_torn(void)
 		CU_ASSERT_PTR_NULL(fake_log_find("segment-damaged"));
 		CU_ASSERT_PTR_NOT_NULL(fake_log_find("segment-tail-cut"));
 		deliver(&r, "new");
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "large first new");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "large first new");
 		CU_ASSERT_EQUAL(find(&r, 3).segment, last.segment);
 		rig_end(&r);
 	}
@@ -294,7 +268,7 @@ static void the_stores_file_is_damaged(void)
 		free(now);
 	}
 	CU_ASSERT_FATAL(rig_open(&r));
-	CU_ASSERT_STRING_EQUAL(subjects(&r), "first");
+	CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "first");
 	free(bytes);
 	rig_end(&r);
 }
@@ -326,9 +300,9 @@ static void other_files_lie_among_segments(void)
 		}
 		CU_ASSERT_PTR_NOT_NULL(fake_log_find("segment-stray"));
 		CU_ASSERT_TRUE(fake_log_contains(strays[i]));
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "first");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "first");
 		rebuild(&r);
-		CU_ASSERT_STRING_EQUAL(subjects(&r), "first");
+		CU_ASSERT_STRING_EQUAL(rig_subjects(&r, ANN), "first");
 		CU_ASSERT_EQUAL(access(rig_path(&r, name), F_OK), 0);
 		rig_end(&r);
 	}

@@ -243,28 +243,10 @@ static void begin_long(struct rig *r, unsigned n)
 	rig_close(r);
 }
 
-/* Subjects with spaces. */
 static const char *subjects(struct rig *r)
 {
-	static char text[1024];
-	struct pstn_maildrop *d;
-	size_t n = 0;
-	int status;
-
 	list(r);
-	d = rig_drop(r, ANN, &status);
-	text[0] = '\0';
-	for (uint32_t i = 0; i < shown.count; i++) {
-		size_t length;
-		const char *whole = rig_text(d, shown.rows[i].number, &length, &status);
-		char subject[32] = "damaged";
-
-		if (whole)
-			sscanf(whole, "Subject: %31[^\r]", subject);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", subject);
-	}
-	maildrop_table.close(d);
-	return text;
+	return rig_subjects(r, ANN);
 }
 
 static const char *segment_path(struct rig *r, uint32_t id)
