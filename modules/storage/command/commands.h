@@ -51,8 +51,8 @@ void command_history(void *inst, struct pstn_call *);
 /* What `storage status` says of compaction, into an open object. */
 void compact_status(struct store *, struct pstn_call *);
 
-/* So many messages in a row that cannot be read for now: the disk is gone, and a command stops. With
- * fewer it leaves them out and goes on. */
+/* After so many failed reads of messages in a row a command stops: the disk is gone. With fewer it
+ * leaves these messages out and goes on. */
 #define COMMAND_UNREADABLE_MAX 16
 
 #endif

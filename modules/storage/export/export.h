@@ -41,7 +41,7 @@ struct export
 	char *buffer;              /* and EXPORT_PIECE octets not written to the file yet */
 	/* the result */
 	uint64_t folders, exported, skipped, octets, damaged, undated;
-	uint64_t unreadable;        /* left out: for now the disk does not give them */
+	uint64_t unreadable;        /* left out: reading them failed */
 	unsigned unreadable_in_row; /* the last so many */
 	uint64_t with_keywords;     /* messages, */
 	uint64_t beyond_letters; /* of them, those with a keyword that has no letter in a Maildir */

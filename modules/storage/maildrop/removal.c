@@ -84,7 +84,7 @@ static uint32_t take_some(struct removal *r, uint32_t from, struct uid_range *re
 	return i - from;
 }
 
-/* One that cannot be removed keeps the others from nothing. */
+/* The others go also if one cannot be removed. */
 static int remove_in_groups(struct removal *r)
 {
 	int status = PSTN_OK;

@@ -50,7 +50,7 @@ struct recall {
 	struct bundle bundle;
 	struct pstn_delivery *current;
 	bool taken;                 /* what was read of it could be written */
-	uint64_t unreadable;        /* left out: for now the disk does not give them */
+	uint64_t unreadable;        /* left out: reading them failed */
 	unsigned unreadable_in_row; /* the last so many */
 	struct recall_lost lost[RECALL_LOST_MAX];
 	unsigned nlost;
